@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+# The two ways to make a target of the host: a library for a folder, a test for a library.
+#
+#   drasriov_add_library(<name> [SOURCES <file>…] [DEPS <lib>…] [PRIVATE_DEPS <lib>…])
+#     target drasriov_<name>, alias drasriov::<name>. <name> is the folder below host/ with "/"
+#     written "_" (claim, cluster_directory). Without a source that compiles it is header only.
+#     DEPS are names of such libraries (claim) or any other target with "::" in its name
+#     (Boost::program_options, DraSriov::abi, drasriov::dra_proto). PRIVATE_DEPS are not handed on.
+#     A folder may hold more than one library: headers listed in SOURCES belong to the library
+#     that lists them, all others to the library named like the folder.
+#
+#   drasriov_add_test(<name> SOURCES <file>… DEPS <lib>… [LABELS <label>…] [TIMEOUT <seconds>]
+#                     [FIXTURES] [ARTIFACTS <target>…])
+#     GoogleTest program <name>, every test case a ctest case, with its main function from
+#     GoogleTest. LABELS: unit (default), integration, loader, crash … FIXTURES defines
+#     DRASRIOV_FIXTURES_DIR. ARTIFACTS are targets that the test runs or loads: they are built
+#     first and their paths are defined as DRASRIOV_<TARGET>_PATH (upper case, "_" for other signs).
+#
+#   drasriov_check_includes()
+#     called once at the end of the configuration: an #include "host/…" that is not in the closure
+#     of the library's DEPS stops it. Editing an #include re-runs the configuration.
+include_guard(GLOBAL)
+include(GoogleTest)
+
+function(_drasriov_resolve _out _owner)
+  set(_targets)
+  foreach(_dep IN LISTS ARGN)
+    if(_dep MATCHES "::")
+      set(_target "${_dep}")
+    else()
+      set(_target "drasriov::${_dep}")
+    endif()
+    if(NOT TARGET "${_target}")
+      message(FATAL_ERROR "${_owner} depends on ${_dep}, but no target ${_target} is declared "
+        "before it: a library depends only on lower layers, in the order of host/CMakeLists.txt")
+    endif()
+    list(APPEND _targets "${_target}")
+  endforeach()
+  set(${_out} "${_targets}" PARENT_SCOPE)
+endfunction()
+
+function(drasriov_add_library _name)
+  cmake_parse_arguments(PARSE_ARGV 1 _arg "" "" "SOURCES;DEPS;PRIVATE_DEPS")
+  if(_arg_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "drasriov_add_library(${_name}): what is '${_arg_UNPARSED_ARGUMENTS}'?")
+  endif()
+  set(_target "drasriov_${_name}")
+  set(_compiled "${_arg_SOURCES}")
+  list(FILTER _compiled INCLUDE REGEX "\\.(c|cc|cpp)$")
+  _drasriov_resolve(_deps "${_target}" ${_arg_DEPS})
+  _drasriov_resolve(_private_deps "${_target}" ${_arg_PRIVATE_DEPS})
+  if(_compiled)
+    add_library(${_target} STATIC ${_arg_SOURCES})
+    target_include_directories(${_target} PUBLIC "${PROJECT_SOURCE_DIR}")
+    target_link_libraries(${_target} PUBLIC ${_deps} PRIVATE ${_private_deps})
+  else()
+    if(_private_deps)
+      message(FATAL_ERROR "drasriov_add_library(${_name}): a header-only library has no PRIVATE_DEPS")
+    endif()
+    add_library(${_target} INTERFACE)
+    target_include_directories(${_target} INTERFACE "${PROJECT_SOURCE_DIR}")
+    target_link_libraries(${_target} INTERFACE ${_deps})
+  endif()
+  add_library(drasriov::${_name} ALIAS ${_target})
+
+  file(RELATIVE_PATH _folder "${PROJECT_SOURCE_DIR}" "${CMAKE_CURRENT_SOURCE_DIR}")
+  set(_files)
+  foreach(_source IN LISTS _arg_SOURCES)
+    cmake_path(ABSOLUTE_PATH _source BASE_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}" NORMALIZE
+      OUTPUT_VARIABLE _path)
+    cmake_path(IS_PREFIX PROJECT_SOURCE_DIR "${_path}" _in_tree)
+    if(_in_tree)
+      file(RELATIVE_PATH _path "${PROJECT_SOURCE_DIR}" "${_path}")
+      list(APPEND _files "${_path}")
+    endif()
+  endforeach()
+  set_property(GLOBAL APPEND PROPERTY DRASRIOV_LIBRARIES "${_target}")
+  set_property(GLOBAL PROPERTY DRASRIOV_FOLDER_${_target} "${_folder}")
+  set_property(GLOBAL PROPERTY DRASRIOV_FILES_${_target} "${_files}")
+  set_property(GLOBAL PROPERTY DRASRIOV_DEPS_${_target} "${_deps}")
+  set_property(GLOBAL PROPERTY DRASRIOV_PRIVATE_DEPS_${_target} "${_private_deps}")
+endfunction()
+
+function(drasriov_add_test _name)
+  cmake_parse_arguments(PARSE_ARGV 1 _arg "FIXTURES" "TIMEOUT" "SOURCES;DEPS;LABELS;ARTIFACTS")
+  if(_arg_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "drasriov_add_test(${_name}): what is '${_arg_UNPARSED_ARGUMENTS}'?")
+  endif()
+  if(NOT _arg_LABELS)
+    set(_arg_LABELS unit)
+  endif()
+  if(NOT _arg_TIMEOUT)
+    set(_arg_TIMEOUT 60)
+  endif()
+  _drasriov_resolve(_deps "${_name}" ${_arg_DEPS})
+  add_executable(${_name} ${_arg_SOURCES})
+  target_include_directories(${_name} PRIVATE "${PROJECT_SOURCE_DIR}")
+  target_link_libraries(${_name} PRIVATE ${_deps} GTest::gmock GTest::gtest GTest::gtest_main)
+  if(_arg_FIXTURES)
+    target_compile_definitions(${_name} PRIVATE
+      DRASRIOV_FIXTURES_DIR="${PROJECT_SOURCE_DIR}/tests/fixtures")
+  endif()
+  foreach(_artifact IN LISTS _arg_ARTIFACTS)
+    string(MAKE_C_IDENTIFIER "${_artifact}" _define)
+    string(TOUPPER "${_define}" _define)
+    target_compile_definitions(${_name} PRIVATE
+      "DRASRIOV_${_define}_PATH=\"$<TARGET_FILE:${_artifact}>\"")
+    add_dependencies(${_name} ${_artifact})
+  endforeach()
+  # A list inside PROPERTIES is flattened on its way to the discovery script: keep it one argument.
+  list(JOIN _arg_LABELS "\\;" _labels)
+  gtest_discover_tests(${_name}
+    DISCOVERY_TIMEOUT 60
+    PROPERTIES TIMEOUT ${_arg_TIMEOUT} LABELS "${_labels}")
+endfunction()
+
+# All libraries that <target> may include from: itself, its DEPS and PRIVATE_DEPS, and the DEPS of
+# those, and so on. Third-party targets are walked over.
+function(_drasriov_closure _out _target)
+  get_property(_queue GLOBAL PROPERTY DRASRIOV_DEPS_${_target})
+  get_property(_private GLOBAL PROPERTY DRASRIOV_PRIVATE_DEPS_${_target})
+  list(APPEND _queue ${_private})
+  set(_closure "${_target}")
+  while(_queue)
+    list(POP_FRONT _queue _dep)
+    string(REPLACE "drasriov::" "drasriov_" _dep "${_dep}")
+    if(NOT _dep IN_LIST _closure)
+      list(APPEND _closure "${_dep}")
+      get_property(_next GLOBAL PROPERTY DRASRIOV_DEPS_${_dep})
+      list(APPEND _queue ${_next})
+    endif()
+  endwhile()
+  set(${_out} "${_closure}" PARENT_SCOPE)
+endfunction()
+
+function(drasriov_check_includes)
+  get_property(_libraries GLOBAL PROPERTY DRASRIOV_LIBRARIES)
+
+  # Who owns which header. Listed headers first; then the rest of each folder.
+  set(_folders)
+  foreach(_library IN LISTS _libraries)
+    get_property(_folder GLOBAL PROPERTY DRASRIOV_FOLDER_${_library})
+    get_property(_files GLOBAL PROPERTY DRASRIOV_FILES_${_library})
+    foreach(_file IN LISTS _files)
+      set("_owner_${_file}" "${_library}")
+    endforeach()
+    list(APPEND _folders "${_folder}")
+    string(REGEX REPLACE "^host/" "" _as_name "${_folder}")
+    string(REPLACE "/" "_" _as_name "${_as_name}")
+    if("drasriov_${_as_name}" STREQUAL _library OR NOT DEFINED "_main_${_folder}")
+      set("_main_${_folder}" "${_library}")
+    endif()
+  endforeach()
+  list(REMOVE_DUPLICATES _folders)
+  foreach(_folder IN LISTS _folders)
+    set(_library "${_main_${_folder}}")
+    file(GLOB _headers CONFIGURE_DEPENDS RELATIVE "${PROJECT_SOURCE_DIR}"
+      "${PROJECT_SOURCE_DIR}/${_folder}/*.hpp" "${PROJECT_SOURCE_DIR}/${_folder}/*.h")
+    foreach(_header IN LISTS _headers)
+      if(NOT DEFINED "_owner_${_header}")
+        set("_owner_${_header}" "${_library}")
+        set_property(GLOBAL APPEND PROPERTY DRASRIOV_FILES_${_library} "${_header}")
+      endif()
+    endforeach()
+  endforeach()
+
+  set(_errors)
+  foreach(_library IN LISTS _libraries)
+    _drasriov_closure(_closure "${_library}")
+    get_property(_files GLOBAL PROPERTY DRASRIOV_FILES_${_library})
+    foreach(_file IN LISTS _files)
+      if(NOT EXISTS "${PROJECT_SOURCE_DIR}/${_file}")
+        continue()
+      endif()
+      set_property(DIRECTORY "${PROJECT_SOURCE_DIR}" APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
+        "${PROJECT_SOURCE_DIR}/${_file}")
+      file(STRINGS "${PROJECT_SOURCE_DIR}/${_file}" _includes
+        REGEX "^[ \t]*#[ \t]*include[ \t]+[\"<](host|plugins|tests)/")
+      foreach(_line IN LISTS _includes)
+        string(REGEX REPLACE "^[^\"<]*[\"<]([^\">]*)[\">].*$" "\\1" _include "${_line}")
+        if(NOT _include MATCHES "^host/")
+          list(APPEND _errors "${_file}: #include \"${_include}\": the host includes neither "
+            "plugins nor tests\n")
+        elseif(NOT DEFINED "_owner_${_include}")
+          if(NOT EXISTS "${PROJECT_SOURCE_DIR}/${_include}")
+            set(_why "no such file")
+          else()
+            set(_why "its folder has no library")
+          endif()
+          list(APPEND _errors "${_file}: #include \"${_include}\": ${_why}\n")
+        elseif(NOT "${_owner_${_include}}" IN_LIST _closure)
+          string(REGEX REPLACE "^drasriov_" "" _missing "${_owner_${_include}}")
+          list(APPEND _errors "${_file}: #include \"${_include}\": ${_library} lacks the "
+            "dependency '${_missing}' (add it to DEPS in its CMakeLists.txt if the layer may use "
+            "it, else remove the include)\n")
+        endif()
+      endforeach()
+    endforeach()
+  endforeach()
+  if(_errors)
+    list(JOIN _errors "" _text)
+    message(FATAL_ERROR "Includes against declared dependencies:\n${_text}")
+  endif()
+endfunction()
