@@ -11,8 +11,8 @@
 #
 #   drasriov_add_test(<name> SOURCES <file>… DEPS <lib>… [LABELS <label>…] [TIMEOUT <seconds>]
 #                     [FIXTURES] [ARTIFACTS <target>…])
-#     GoogleTest program <name>, every test case a ctest case, with its main function from
-#     GoogleTest. LABELS: unit (default), integration, loader, crash … FIXTURES defines
+#     GoogleTest program <name>, every test case a ctest case <name>.<suite>.<case>, with its main
+#     function from GoogleTest. LABELS: unit (default), integration, loader, crash … FIXTURES defines
 #     DRASRIOV_FIXTURES_DIR. ARTIFACTS are targets that the test runs or loads: they are built
 #     first and their paths are defined as DRASRIOV_<TARGET>_PATH (upper case, "_" for other signs).
 #
@@ -107,11 +107,16 @@ function(drasriov_add_test _name)
       "DRASRIOV_${_define}_PATH=\"$<TARGET_FILE:${_artifact}>\"")
     add_dependencies(${_name} ${_artifact})
   endforeach()
-  # A list inside PROPERTIES is flattened on its way to the discovery script: keep it one argument.
-  list(JOIN _arg_LABELS "\\;" _labels)
   gtest_discover_tests(${_name}
+    TEST_PREFIX "${_name}."
     DISCOVERY_TIMEOUT 60
-    PROPERTIES TIMEOUT ${_arg_TIMEOUT} LABELS "${_labels}")
+    PROPERTIES TIMEOUT ${_arg_TIMEOUT})
+  # gtest_discover_tests keeps only the first element of a list property (CMake 3.25), so the
+  # labels are set by a second file that ctest reads after the discovered tests.
+  set(_labels_file "${CMAKE_CURRENT_BINARY_DIR}/${_name}_labels.cmake")
+  file(CONFIGURE OUTPUT "${_labels_file}" @ONLY CONTENT
+    "if(@_name@_TESTS)\n  set_tests_properties(\${@_name@_TESTS} PROPERTIES LABELS \"@_arg_LABELS@\")\nendif()\n")
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES "${_labels_file}")
 endfunction()
 
 # All libraries that <target> may include from: itself, its DEPS and PRIVATE_DEPS, and the DEPS of
