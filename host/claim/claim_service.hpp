@@ -55,8 +55,9 @@ struct HeldDevice {
   device::Device published;   ///< as it was when the claim took it: what slices show until it is free again
 };
 
-/// By device name. Immutable snapshot; see ClaimEvents::held_changed.
-using HeldDevices = std::map<std::string, HeldDevice, std::less<>>;
+/// By device name; no value is null. Immutable snapshot; see ClaimEvents::held_changed. The values are shared between
+/// successive snapshots, so that a change costs a node for each held device and copies no attributes.
+using HeldDevices = std::map<std::string, std::shared_ptr<const HeldDevice>, std::less<>>;
 using HeldSnapshot = std::shared_ptr<const HeldDevices>;
 
 /// One entry of ResourceClaim.status.devices (resource.k8s.io/v1 AllocatedDeviceStatus).
