@@ -35,10 +35,24 @@
 #define DRASRIOV_ABI_MAJOR 1
 #define DRASRIOV_ABI_MINOR 0
 
-/* A vendor that supports older hosts defines this before the first include: newer members are then hidden. */
+/* A vendor that supports older hosts defines this before the first include: newer members are then hidden, so that
+ * struct_size and the compiler both know no more than such a host. A member that ABI 1.3 appends is declared as
+ *   #if DRASRIOV_TARGET_ABI_MINOR >= 3
+ *     drasriov_string member;
+ *   #endif
+ * A struct has no padding after its last member: else an appended one could hide in what older fillers count as theirs. */
 #ifndef DRASRIOV_TARGET_ABI_MINOR
 #define DRASRIOV_TARGET_ABI_MINOR DRASRIOV_ABI_MINOR
 #endif
+#if DRASRIOV_TARGET_ABI_MINOR > DRASRIOV_ABI_MINOR
+#error "DRASRIOV_TARGET_ABI_MINOR is newer than these headers: install a newer DraSriovSDK or lower it"
+#endif
+#if !defined(__LP64__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the module ABI of dra-driver-sriov is defined for LP64 little-endian machines only"
+#endif
+
+/* On the one exported function; everything else of a module is hidden. */
+#define DRASRIOV_EXPORT __attribute__((visibility("default")))
 
 DRASRIOV_EXTERN_C_BEGIN
 

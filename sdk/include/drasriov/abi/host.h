@@ -83,6 +83,7 @@ typedef struct drasriov_metrics_v1 {
 typedef struct drasriov_exec_request {
   uint32_t struct_size;
   int32_t mount;               /* DRASRIOV_MOUNT_… */
+  int32_t netns_fd;            /* network namespace to run in, -1 = the driver's */
   drasriov_string path;        /* absolute, in that mount namespace */
   const drasriov_string* args; /* argv[1] and on; argv[0] is path */
   size_t arg_count;
@@ -90,26 +91,26 @@ typedef struct drasriov_exec_request {
   size_t env_count;
   drasriov_bytes input; /* standard input, then end of file */
   size_t output_limit;  /* bytes kept of each of stdout and stderr; the rest is read and dropped */
-  int32_t netns_fd;     /* network namespace to run in, -1 = the driver's */
 } drasriov_exec_request;
 
 typedef struct drasriov_exec_result {
   uint32_t struct_size;
-  int32_t exit_code;          /* 0-255, or -1 when a signal ended it */
+  int32_t exit_code;          /* 0-255, or -1 when a signal ended it or it never ran */
   int32_t signal;             /* 0, or the signal */
   int32_t truncated;          /* 1 when output went over output_limit */
   drasriov_bytes output;      /* stdout; valid until the result function returns */
   drasriov_bytes diagnostics; /* stderr, likewise */
+  drasriov_string failure;    /* why run fails: not started, killed at the deadline; empty when the program ended itself */
 } drasriov_exec_result;
 
 typedef struct drasriov_exec_v1 {
   uint32_t struct_size;
-  /* [any], blocks: runs the program in a process group of its own until it ends or the call's deadline passes (the group
-   * is then killed: DRASRIOV_DEADLINE_EXCEEDED). done is called once, on this thread, when the program has ended by
-   * itself. A program that could not be started: NOT_FOUND, PERMISSION_DENIED or another code, done is not called. */
+  /* [any], blocks: runs the program in a process group of its own until it ends or the call's deadline passes or the call
+   * is cancelled (the group is then killed: DRASRIOV_DEADLINE_EXCEEDED, DRASRIOV_CANCELLED). A program that ended by
+   * itself is DRASRIOV_OK whatever its exit code; one that could not be started is NOT_FOUND, PERMISSION_DENIED or
+   * another code. done is called exactly once, on this thread, before run returns, also on failure. */
   drasriov_status (*run)(drasriov_host* host, const drasriov_call* call, const drasriov_exec_request* request,
-                         void (*done)(void* context, const drasriov_exec_result* result), void* context,
-                         drasriov_error* error);
+                         void (*done)(void* context, const drasriov_exec_result* result), void* context);
 } drasriov_exec_v1;
 
 DRASRIOV_EXTERN_C_END

@@ -31,7 +31,7 @@ DRASRIOV_EXTERN_C_BEGIN
 typedef struct drasriov_module_table {
   uint32_t struct_size;
   uint32_t abi_major;      /* DRASRIOV_ABI_MAJOR of the headers it was built with */
-  uint32_t abi_minor;      /* DRASRIOV_ABI_MINOR likewise */
+  uint32_t abi_minor;      /* DRASRIOV_TARGET_ABI_MINOR likewise */
   uint32_t min_host_minor; /* the oldest host minor that it works with */
   drasriov_string name;    /* "[a-z0-9-]+", equals the note's */
   drasriov_string version; /* semantic version 2.0.0 */
@@ -64,6 +64,21 @@ typedef struct drasriov_module_table {
  * serve a host of that ABI. */
 #define DRASRIOV_MODULE_QUERY_SYMBOL "drasriov_module_query_v1"
 typedef const drasriov_module_table* (*drasriov_module_query_fn)(uint32_t host_major, uint32_t host_minor);
+
+/* The manifest note of a module in C: at file scope, payload a string literal without NUL. The C++ layer emits its own.
+ * Sizes and alignment are those of an ELF note (gABI: 4-byte words, name and descriptor padded); `retain` keeps it through
+ * --gc-sections, `used` through LTO. */
+#ifndef __cplusplus
+#define DRASRIOV_DEFINE_NOTE(payload)                                                                      \
+  static const struct {                                                                                    \
+    uint32_t name_size;                                                                                    \
+    uint32_t payload_size;                                                                                 \
+    uint32_t type;                                                                                         \
+    char name[(sizeof(DRASRIOV_NOTE_OWNER) + 3) / 4 * 4];                                                  \
+    char text[(sizeof(payload) + 2) / 4 * 4];                                                              \
+  } drasriov_note __attribute__((used, retain, section(DRASRIOV_NOTE_SECTION), aligned(4))) = {            \
+      sizeof(DRASRIOV_NOTE_OWNER), sizeof(payload) - 1, DRASRIOV_NOTE_TYPE, DRASRIOV_NOTE_OWNER, payload}
+#endif
 
 DRASRIOV_EXTERN_C_END
 

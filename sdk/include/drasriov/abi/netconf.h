@@ -41,7 +41,7 @@ typedef struct drasriov_netconf_request {
 typedef struct drasriov_netconf_sink {
   uint32_t struct_size;
   void* context;
-  /* The CNI result (version 1.0.0 or newer) of an add, or of a check that has one. At most once. */
+  /* The CNI result (version 1.0.0 or newer) of an add. At most once. */
   void (*result)(void* context, drasriov_string result_json);
 } drasriov_netconf_sink;
 
@@ -68,10 +68,9 @@ typedef struct drasriov_netconf_v1 {
   /* [worker] Idempotent; succeeds when the namespace, the interface or both are gone. */
   drasriov_status (*del)(drasriov_module* module, const drasriov_call* call,
                          const drasriov_netconf_request* request, drasriov_error* error);
-  /* [worker] Optional. */
+  /* [worker] Optional. A check of CNI has no result. */
   drasriov_status (*check)(drasriov_module* module, const drasriov_call* call,
-                           const drasriov_netconf_request* request, const drasriov_netconf_sink* sink,
-                           drasriov_error* error);
+                           const drasriov_netconf_request* request, drasriov_error* error);
   /* [worker] Optional. */
   drasriov_status (*status)(drasriov_module* module, const drasriov_call* call,
                             const drasriov_netconf_request* request, drasriov_error* error);
