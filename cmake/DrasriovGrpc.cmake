@@ -73,6 +73,8 @@ if(DRASRIOV_GRPC STREQUAL "static")
 else()
   _drasriov_find_files(_grpc lib .so libgrpc++-dev grpc++_unsecure)
   _drasriov_find_files(_grpc lib .so libgrpc-dev grpc_unsecure gpr)
+  # gRPC's headers use Abseil's mutex.
+  _drasriov_find_files(_grpc lib .so libabsl-dev absl_synchronization)
   _drasriov_find_files(_protobuf lib .so libprotobuf-dev protobuf-lite)
 endif()
 
