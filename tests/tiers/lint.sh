@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# What can be said about the sources without running them. Each check counts as one test.
+set -euo pipefail
+source "$DRASRIOV_SOURCE_DIR/tests/tiers/ctest.bash"
+"$DRASRIOV_SOURCE_DIR/scripts/install-packages" build test lint
+
+cd "$DRASRIOV_SOURCE_DIR"
+dir=$DRASRIOV_BUILD_DIR/lint
+passed=0 failed=0
+
+check() {
+  local title=$1
+  shift
+  # In a subshell under "if" bash ignores set -e, so each check is one command or one && chain.
+  if "$@"; then
+    passed=$((passed + 1))
+  else
+    failed=$((failed + 1))
+    printf 'FAILED lint: %s\n' "$title"
+  fi
+}
+
+tracked() { git ls-files -z -- "$@"; }
+
+format() { tracked '*.c' '*.h' '*.cpp' '*.hpp' | xargs -0 -r clang-format-14 --dry-run -Werror; }
+
+shell_scripts() {
+  # By first line, because programs of the tree carry no suffix.
+  git grep -lIzE '^#!/usr/bin/env bash|^#!/bin/(ba)?sh|^# shellcheck shell=' |
+    xargs -0 -r shellcheck --external-sources
+}
+
+spdx() {
+  local missing
+  missing=$(tracked '*.c' '*.h' '*.cpp' '*.hpp' '*.proto' '*.cmake' '*CMakeLists.txt' '*.sh' '*.py' |
+    xargs -0 -r grep -L -m1 'SPDX-License-Identifier: Apache-2.0')
+  [[ -z $missing ]] || { printf 'without SPDX line: %s\n' "$missing" && false; }
+}
+
+clang_build() {
+  configure_preset clang "$dir" &&
+    cmake --build "$dir" --parallel "$DRASRIOV_JOBS" -- --quiet
+}
+
+# The thread-safety analysis is only worth something if it does object.
+thread_safety_objects() {
+  local source=tests/tiers/lint/unguarded_read.cpp
+  local clang=(clang++-14 -std=c++20 -I. -fsyntax-only -Wthread-safety -Werror=thread-safety)
+  "${clang[@]}" -DGUARDED "$source" && ! "${clang[@]}" "$source" 2>"$dir/unguarded.txt" &&
+    grep -q "requires holding mutex" "$dir/unguarded.txt"
+}
+
+check "clang-format (mend with: git ls-files '*.cpp' '*.hpp' '*.h' '*.c' | xargs clang-format-14 -i)" format
+check "shellcheck" shell_scripts
+check "SPDX lines" spdx
+check "clang build with thread-safety analysis" clang_build
+check "thread-safety analysis finds an unguarded read" thread_safety_objects
+check "clang-tidy" scripts/tidy "$dir" --jobs "$DRASRIOV_JOBS" --minutes 10
+printf 'RESULT %d %d 0\n' "$passed" "$failed"
+[[ $failed -eq 0 ]]
