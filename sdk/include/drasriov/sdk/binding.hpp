@@ -23,11 +23,23 @@
 #include <drasriov/sdk/trampoline.hpp>
 
 #include <concepts>
-#include <span>
 #include <string>
 #include <string_view>
 
 namespace drasriov::sdk::inline abi_v1 {
+
+/// A pod (or another object) that a claim is reserved for. Borrowed.
+struct Consumer {
+  std::string_view resource;  ///< "pods"
+  std::string_view name;
+  std::string_view uid;
+};
+
+[[nodiscard]] constexpr Consumer consumer_from_abi(const drasriov_consumer& consumer) noexcept {
+  return {from_abi(consumer.resource), from_abi(consumer.name), from_abi(consumer.uid)};
+}
+
+using ConsumerList = ListView<drasriov_consumer, &consumer_from_abi>;
 
 /// One device of one claim. Borrowed for the call.
 class BindingRequest {
@@ -62,8 +74,7 @@ class BindingRequest {
   [[nodiscard]] std::string_view netconf_json() const noexcept {
     return text(request_, &drasriov_binding_request::netconf_json);
   }
-  /// Fields by from_abi().
-  [[nodiscard]] std::span<const drasriov_consumer> consumers() const noexcept {
+  [[nodiscard]] ConsumerList consumers() const noexcept {
     return array(request_, &drasriov_binding_request::consumers,
                  &drasriov_binding_request::consumer_count);
   }

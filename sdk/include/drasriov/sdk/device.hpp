@@ -173,8 +173,8 @@ class ValueView {
     return is(DRASRIOV_VALUE_BOOLS) ? std::span(value_->as.booleans, value_->count)
                                     : std::span<const std::uint8_t>();
   }
-  /// Of strings and of versions; element i is from_abi(list[i]).
-  [[nodiscard]] std::span<const drasriov_string> strings() const noexcept {
+  /// Of strings and of versions.
+  [[nodiscard]] StringList strings() const noexcept {
     return is(DRASRIOV_VALUE_STRINGS) || is(DRASRIOV_VALUE_VERSIONS)
                ? std::span(value_->as.strings, value_->count)
                : std::span<const drasriov_string>();
@@ -193,15 +193,15 @@ class ValueView {
         return Value(std::vector<bool>(booleans().begin(), booleans().end()));
       case DRASRIOV_VALUE_STRINGS: {
         std::vector<std::string> list;
-        for (const drasriov_string& element : strings()) {
-          list.emplace_back(from_abi(element));
+        for (const std::string_view element : strings()) {
+          list.emplace_back(element);
         }
         return Value(std::move(list));
       }
       case DRASRIOV_VALUE_VERSIONS: {
         std::vector<Version> list;
-        for (const drasriov_string& element : strings()) {
-          list.push_back({std::string(from_abi(element))});
+        for (const std::string_view element : strings()) {
+          list.push_back({std::string(element)});
         }
         return Value(std::move(list));
       }
@@ -214,6 +214,18 @@ class ValueView {
 
   const drasriov_value* value_;
 };
+
+struct AttributeView {
+  std::string_view key;
+  ValueView value;
+};
+
+[[nodiscard]] inline AttributeView attribute_from_abi(
+    const drasriov_attribute& attribute) noexcept {
+  return {from_abi(attribute.key), ValueView(attribute.value)};
+}
+
+using AttributeList = ListView<drasriov_attribute, &attribute_from_abi>;
 
 /// A device of the host, borrowed for the call. REQUIRES of every accessor but `present`:
 /// present().
@@ -232,60 +244,50 @@ class DeviceView {
   [[nodiscard]] std::string_view parent() const noexcept {
     return text(device_, &drasriov_device::parent);
   }
-  [[nodiscard]] std::span<const drasriov_attribute> attributes() const noexcept {
+  [[nodiscard]] AttributeList attributes() const noexcept {
     return array(device_, &drasriov_device::attributes, &drasriov_device::attribute_count);
   }
-  [[nodiscard]] std::span<const drasriov_pair> capacities() const noexcept {
+  [[nodiscard]] PairList capacities() const noexcept {
     return array(device_, &drasriov_device::capacities, &drasriov_device::capacity_count);
   }
-  [[nodiscard]] std::span<const drasriov_pair> facts() const noexcept {
+  [[nodiscard]] PairList facts() const noexcept {
     return array(device_, &drasriov_device::facts, &drasriov_device::fact_count);
   }
 
   [[nodiscard]] std::optional<ValueView> attribute(std::string_view key) const noexcept {
-    for (const drasriov_attribute& attribute : attributes()) {
-      if (from_abi(attribute.key) == key) {
-        return ValueView(attribute.value);
+    for (const AttributeView attribute : attributes()) {
+      if (attribute.key == key) {
+        return attribute.value;
       }
     }
     return std::nullopt;
   }
   [[nodiscard]] std::optional<std::string_view> fact(std::string_view key) const noexcept {
-    return find(facts(), key);
+    return abi_v1::find(facts(), key);
   }
   [[nodiscard]] std::optional<std::string_view> capacity(std::string_view key) const noexcept {
-    return find(capacities(), key);
+    return abi_v1::find(capacities(), key);
   }
 
   /// A copy that outlives the call.
   [[nodiscard]] Device to_device() const {
     Device copy{std::string(name()), std::string(kind())};
     copy.parent(std::string(parent()));
-    for (const drasriov_attribute& attribute : attributes()) {
-      if (auto value = ValueView(attribute.value).to_value()) {
-        copy.attribute(from_abi(attribute.key), *std::move(value));
+    for (const AttributeView attribute : attributes()) {
+      if (auto value = attribute.value.to_value()) {
+        copy.attribute(attribute.key, *std::move(value));
       }
     }
-    for (const drasriov_pair& pair : capacities()) {
-      copy.capacity(from_abi(pair.key), from_abi(pair.value));
+    for (const Pair pair : capacities()) {
+      copy.capacity(pair.key, pair.value);
     }
-    for (const drasriov_pair& pair : facts()) {
-      copy.fact(from_abi(pair.key), from_abi(pair.value));
+    for (const Pair pair : facts()) {
+      copy.fact(pair.key, pair.value);
     }
     return copy;
   }
 
  private:
-  static std::optional<std::string_view> find(std::span<const drasriov_pair> pairs,
-                                              std::string_view key) noexcept {
-    for (const drasriov_pair& pair : pairs) {
-      if (from_abi(pair.key) == key) {
-        return from_abi(pair.value);
-      }
-    }
-    return std::nullopt;
-  }
-
   const drasriov_device* device_;
 };
 

@@ -28,12 +28,6 @@ enum class Level : std::int32_t {
   kError = DRASRIOV_LOG_ERROR,      ///< something was not done
 };
 
-/// A key and a value of a log line, a metric label, a CNI argument. Borrowed.
-struct Pair {
-  std::string_view key;
-  std::string_view value;
-};
-
 /// The roots of this machine; no module spells one of them.
 enum class Root : std::int32_t {
   kSys = DRASRIOV_ROOT_SYS,

@@ -29,8 +29,10 @@
 #include <drasriov/sdk/cdi_writer.hpp>
 #include <drasriov/sdk/discovery.hpp>
 #include <drasriov/sdk/host.hpp>
+#include <drasriov/sdk/netconf.hpp>
 #include <drasriov/sdk/note.hpp>
 #include <drasriov/sdk/result.hpp>
+#include <drasriov/sdk/runtime_hooks.hpp>
 #include <drasriov/sdk/trampoline.hpp>
 
 #include <array>
@@ -55,8 +57,9 @@ struct CapabilityEntry {
 
 template <class Module>
 constexpr auto make_capabilities() {
-  constexpr std::size_t count =
-      (Discovery<Module> ? 1 : 0) + (Binding<Module> ? 1 : 0) + (CdiWriter<Module> ? 1 : 0);
+  constexpr std::size_t count = (Discovery<Module> ? 1 : 0) + (Binding<Module> ? 1 : 0) +
+                                (Netconf<Module> ? 1 : 0) + (RuntimeHooks<Module> ? 1 : 0) +
+                                (CdiWriter<Module> ? 1 : 0);
   std::array<CapabilityEntry, count> entries{};
   [[maybe_unused]] std::size_t next = 0;
   if constexpr (Discovery<Module>) {
@@ -64,6 +67,13 @@ constexpr auto make_capabilities() {
   }
   if constexpr (Binding<Module>) {
     entries[next++] = {DRASRIOV_CAPABILITY_BINDING_1, &BindingTrampolines<Module>::kTable};
+  }
+  if constexpr (Netconf<Module>) {
+    entries[next++] = {DRASRIOV_CAPABILITY_NETCONF_1, &NetconfTrampolines<Module>::kTable};
+  }
+  if constexpr (RuntimeHooks<Module>) {
+    entries[next++] = {DRASRIOV_CAPABILITY_RUNTIME_HOOKS_1,
+                       &RuntimeHooksTrampolines<Module>::kTable};
   }
   if constexpr (CdiWriter<Module>) {
     entries[next++] = {DRASRIOV_CAPABILITY_CDI_1, &CdiTrampolines<Module>::kTable};
@@ -127,11 +137,14 @@ consteval bool check_module() {
                 "a module is a class that is not final");
   check_discovery<Module>();
   check_binding<Module>();
+  check_netconf<Module>();
+  check_runtime_hooks<Module>();
   check_cdi_writer<Module>();
-  static_assert(Discovery<Module> || Binding<Module> || CdiWriter<Module>,
-                "the class satisfies none of the concepts Discovery, Binding, CdiWriter: "
-                "a module offers at least one capability (scan; snapshot, prepare, unprepare; "
-                "write_spec, remove_spec, list_specs)");
+  static_assert(Discovery<Module> || Binding<Module> || Netconf<Module> || RuntimeHooks<Module> ||
+                    CdiWriter<Module>,
+                "the class satisfies none of the concepts Discovery (scan), Binding (snapshot, "
+                "prepare, unprepare), Netconf (validate, add, del), RuntimeHooks (set_events), "
+                "CdiWriter (write_spec, remove_spec, list_specs): a module offers at least one");
   static_assert(!has_member_create<Module> || HasFactory<Module, Config> ||
                     HasFactory<Module, std::string_view>,
                 "expected the public member `static Result<std::unique_ptr<Module>> "

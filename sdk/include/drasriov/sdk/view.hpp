@@ -7,6 +7,8 @@
 #include <drasriov/abi/base.h>
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -58,6 +60,71 @@ template <class Struct, class Element>
   const Element* elements = get(object, base);
   return elements == nullptr ? std::span<const Element>()
                              : std::span<const Element>(elements, get(object, count));
+}
+
+/// An array of the ABI, each element converted as it is read. Borrowed like the array.
+template <class Element, auto Convert>
+class ListView {
+ public:
+  class Iterator {
+   public:
+    explicit constexpr Iterator(const Element* at) noexcept : at_(at) {}
+    constexpr auto operator*() const noexcept { return Convert(*at_); }
+    constexpr Iterator& operator++() noexcept {
+      ++at_;
+      return *this;
+    }
+    friend constexpr bool operator==(Iterator, Iterator) noexcept = default;
+
+   private:
+    const Element* at_;
+  };
+
+  constexpr ListView(
+      std::span<const Element> elements) noexcept  // NOLINT(google-explicit-constructor)
+      : elements_(elements) {}
+
+  [[nodiscard]] constexpr Iterator begin() const noexcept { return Iterator(elements_.data()); }
+  [[nodiscard]] constexpr Iterator end() const noexcept {
+    return Iterator(elements_.data() + elements_.size());
+  }
+  [[nodiscard]] constexpr std::size_t size() const noexcept { return elements_.size(); }
+  [[nodiscard]] constexpr bool empty() const noexcept { return elements_.empty(); }
+  [[nodiscard]] constexpr auto operator[](std::size_t index) const noexcept {
+    return Convert(elements_[index]);
+  }
+
+ private:
+  std::span<const Element> elements_;
+};
+
+[[nodiscard]] constexpr std::string_view string_from_abi(const drasriov_string& text) noexcept {
+  return from_abi(text);
+}
+
+using StringList = ListView<drasriov_string, &string_from_abi>;
+
+/// A key and a value: of a log line, a label, a fact, a CNI argument. Borrowed.
+struct Pair {
+  std::string_view key;
+  std::string_view value;
+};
+
+[[nodiscard]] constexpr Pair pair_from_abi(const drasriov_pair& pair) noexcept {
+  return {from_abi(pair.key), from_abi(pair.value)};
+}
+
+using PairList = ListView<drasriov_pair, &pair_from_abi>;
+
+/// The value under a key, or nothing.
+[[nodiscard]] constexpr std::optional<std::string_view> find(PairList pairs,
+                                                             std::string_view key) noexcept {
+  for (const Pair pair : pairs) {
+    if (pair.key == key) {
+      return pair.value;
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace drasriov::sdk::inline abi_v1
