@@ -12,8 +12,6 @@
 # Do not link what the host also has and what cannot live twice in a process: protobuf, gRPC, spdlog.
 include_guard(GLOBAL)
 
-set(_DRASRIOV_MODULE_MAP "${CMAKE_CURRENT_LIST_DIR}/module.map")
-
 function(drasriov_add_module _name)
   cmake_parse_arguments(PARSE_ARGV 1 _arg "" "VERSION;MIN_HOST_ABI;LICENSE;VENDOR" "SOURCES;DEPS")
   if(_arg_UNPARSED_ARGUMENTS)
@@ -44,6 +42,8 @@ function(drasriov_add_module _name)
     endif()
   endforeach()
 
+  # Of the function, not of the file: callers in other folders do not see this file's variables.
+  set(_map "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/module.map")
   add_library(${_name} MODULE ${_arg_SOURCES})
   target_link_libraries(${_name} PRIVATE DraSriov::sdk ${_arg_DEPS})
   set_target_properties(${_name} PROPERTIES
@@ -53,7 +53,7 @@ function(drasriov_add_module _name)
     CXX_VISIBILITY_PRESET hidden
     VISIBILITY_INLINES_HIDDEN ON
     POSITION_INDEPENDENT_CODE ON
-    LINK_DEPENDS "${_DRASRIOV_MODULE_MAP}")
+    LINK_DEPENDS "${_map}")
   target_compile_definitions(${_name} PRIVATE
     "DRASRIOV_MODULE_NAME=\"${_name}\""
     "DRASRIOV_MODULE_VERSION=\"${_arg_VERSION}\""
@@ -62,7 +62,7 @@ function(drasriov_add_module _name)
     "DRASRIOV_MODULE_VENDOR=\"${_arg_VENDOR}\"")
   # nodelete: unloading code with thread-locals, threads or exception classes crashes.
   target_link_options(${_name} PRIVATE
-    "LINKER:--version-script=${_DRASRIOV_MODULE_MAP}"
+    "LINKER:--version-script=${_map}"
     "LINKER:--exclude-libs,ALL"
     "LINKER:-z,now" "LINKER:-z,relro" "LINKER:-z,nodelete" "LINKER:-z,noexecstack")
   # clang leaves a sanitizer's symbols in a shared object to the executable.
