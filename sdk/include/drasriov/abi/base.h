@@ -4,18 +4,24 @@
  *
  * Rules that hold in every header of this folder:
  *  - C11, LP64, little-endian. Only <stddef.h>, <stdint.h> and each other are included.
- *  - A struct that either side may extend begins with `uint32_t struct_size`, set to sizeof by whoever fills it.
- *    Members are appended, never moved, removed or reused; such a struct is never a by-value member of another one,
- *    and arrays of it carry a stride. DRASRIOV_HAS() is the only test for a member newer than the reader's minimum.
- *  - Inputs are borrowed until the call returns. Outputs go through a sink of the host, which copies at once. Nobody
- *    frees the other side's memory; a handle is destroyed by its creator; tables live as long as the process.
- *  - A failing function returns its code after host->set_error(); the host drops all that the call's sinks received.
+ *  - A struct that either side may extend begins with `uint32_t struct_size`, set to sizeof by
+ *    whoever fills it. Members are appended, never moved, removed or reused; such a struct is never
+ *    a by-value member of another one, and arrays of it carry a stride. DRASRIOV_HAS() is the only
+ *    test for a member newer than the reader's minimum. No struct ends in padding: an appended
+ *    member could hide there, in what older fillers count as theirs.
+ *  - Inputs are borrowed until the call returns. Outputs go through a sink of the host, which
+ *    copies at once. Nobody frees the other side's memory; a handle is destroyed by its creator;
+ *    tables live as long as the process.
+ *  - A failing function returns its code after host->set_error(); the host drops all that the
+ *    call's sinks received.
  *  - No exception and no longjmp leaves either side.
- *  - The tag in brackets says on which thread the host calls a function (or a module may call the host):
+ *  - The tag in brackets says on which thread a function is called:
  *      [any]      any thread, concurrent with everything
- *      [control]  one thread, never concurrent with itself or with another [control] function of that instance
+ *      [control]  one thread, never concurrent with itself or with another [control] function of
+ *                 that instance
  *      [worker]   concurrent, but never two at once for one claim or for one device
- *      [note]     any thread, the caller may hold locks: return within microseconds, take no lock, call nobody back
+ *      [note]     any thread, the caller may hold locks: return within microseconds, take no lock,
+ *                 call nobody back
  */
 #ifndef DRASRIOV_ABI_BASE_H
 #define DRASRIOV_ABI_BASE_H
@@ -31,21 +37,24 @@
 #define DRASRIOV_EXTERN_C_END
 #endif
 
-/* The ABI that these headers describe. Same major = compatible; minor counts appended members and functions. */
+/* The ABI that these headers describe. Same major = compatible; minor counts appended members and
+ * functions. */
 #define DRASRIOV_ABI_MAJOR 1
 #define DRASRIOV_ABI_MINOR 0
 
-/* A vendor that supports older hosts defines this before the first include: newer members are then hidden, so that
- * struct_size and the compiler both know no more than such a host. A member that ABI 1.3 appends is declared as
+/* A vendor that supports older hosts defines this before the first include: newer members are then
+ * hidden, so that struct_size and the compiler both know no more than such a host does. Pattern of
+ * a member that ABI 1.3 appends:
+ *
  *   #if DRASRIOV_TARGET_ABI_MINOR >= 3
  *     drasriov_string member;
  *   #endif
- * A struct has no padding after its last member: else an appended one could hide in what older fillers count as theirs. */
+ */
 #ifndef DRASRIOV_TARGET_ABI_MINOR
 #define DRASRIOV_TARGET_ABI_MINOR DRASRIOV_ABI_MINOR
 #endif
 #if DRASRIOV_TARGET_ABI_MINOR > DRASRIOV_ABI_MINOR
-#error "DRASRIOV_TARGET_ABI_MINOR is newer than these headers: install a newer DraSriovSDK or lower it"
+#error "DRASRIOV_TARGET_ABI_MINOR is newer than these headers: lower it, or update DraSriovSDK"
 #endif
 #if !defined(__LP64__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "the module ABI of dra-driver-sriov is defined for LP64 little-endian machines only"
@@ -88,11 +97,13 @@ typedef int32_t drasriov_status;
 #define DRASRIOV_DATA_LOSS 15
 #define DRASRIOV_UNAUTHENTICATED 16
 
-/* Opaque handles. */
-typedef struct drasriov_host drasriov_host;     /* the host, as one module instance sees it */
-typedef struct drasriov_module drasriov_module; /* one instance of a module; the module defines it */
-typedef struct drasriov_call drasriov_call;     /* one running call: deadline, cancellation, correlation id */
-typedef struct drasriov_error drasriov_error;   /* where a failing function leaves its message */
+/* Opaque handles: the host as one instance of a module sees it; that instance, defined by the
+ * module; one running call (deadline, cancellation, correlation id); where a failing function
+ * leaves its message. */
+typedef struct drasriov_host drasriov_host;
+typedef struct drasriov_module drasriov_module;
+typedef struct drasriov_call drasriov_call;
+typedef struct drasriov_error drasriov_error;
 
 /* A key and a value, both text. Never grows. */
 typedef struct drasriov_pair {
@@ -101,14 +112,17 @@ typedef struct drasriov_pair {
 } drasriov_pair;
 
 /* Whether the struct that p points to, as its filler built it, reaches to the end of `member`. */
-#define DRASRIOV_COVERS(p, member) \
-  ((size_t)((const char*)&(p)->member - (const char*)(p)) + sizeof((p)->member) <= (size_t)(p)->struct_size)
+#define DRASRIOV_COVERS(p, member)                                                 \
+  ((size_t)((const char*)&(p)->member - (const char*)(p)) + sizeof((p)->member) <= \
+   (size_t)(p)->struct_size)
 
-/* Whether pointer member `member` of *p is there and not NULL: the test before every use of an optional member. */
+/* Whether pointer member `member` of *p is there and not NULL: the test before every use of an
+ * optional member. */
 #define DRASRIOV_HAS(p, member) ((p) != NULL && DRASRIOV_COVERS(p, member) && (p)->member != NULL)
 
 /* Element i of an array of growable structs: (const T*)DRASRIOV_AT(base, stride, i). */
-#define DRASRIOV_AT(base, stride, i) ((const void*)((const char*)(base) + (size_t)(stride) * (size_t)(i)))
+#define DRASRIOV_AT(base, stride, i) \
+  ((const void*)((const char*)(base) + (size_t)(stride) * (size_t)(i)))
 
 DRASRIOV_EXTERN_C_END
 

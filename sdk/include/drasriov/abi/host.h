@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The module ABI, part 2: what the host offers. One table for the process, one drasriov_host handle per instance.
- * All functions are [any] and never call the module back before they return.
+ * The module ABI, part 2: what the host offers. One table for the process, one drasriov_host handle
+ * per instance. All functions are [any] and never call the module back before they return.
  */
 #ifndef DRASRIOV_ABI_HOST_H
 #define DRASRIOV_ABI_HOST_H
@@ -16,25 +16,31 @@ DRASRIOV_EXTERN_C_BEGIN
 #define DRASRIOV_LOG_WARNING 3 /* degraded, works */
 #define DRASRIOV_LOG_ERROR 4   /* something was not done */
 
-/* The base table: handed to create(), valid for the life of the process. All members are mandatory in ABI 1.0. */
+/* The base table: handed to create(), valid for the life of the process. All members are mandatory
+ * in ABI 1.0. */
 typedef struct drasriov_host_table {
   uint32_t struct_size;
   uint32_t abi_minor; /* the host's ABI minor */
 
-  /* [any] Fills *error: message names the object and the cause, hint (may be empty) what the operator should do. The
-   * last call before the function returns wins. Ignored when error is NULL. */
-  void (*set_error)(drasriov_error* error, drasriov_status code, drasriov_string message, drasriov_string hint);
+  /* [any] Fills *error: message names the object and the cause, hint (may be empty) what the
+   * operator should do. The last call before the function returns wins. Ignored when error is
+   * NULL. */
+  void (*set_error)(drasriov_error* error, drasriov_status code, drasriov_string message,
+                    drasriov_string hint);
 
-  /* [any] One log line of this instance. Copies. call may be NULL; with it the call's correlation id is added. */
-  void (*log)(drasriov_host* host, const drasriov_call* call, int32_t level, drasriov_string message,
-              const drasriov_pair* pairs, size_t pair_count);
+  /* [any] One log line of this instance. Copies. call may be NULL; with it the call's correlation
+   * id is added. */
+  void (*log)(drasriov_host* host, const drasriov_call* call, int32_t level,
+              drasriov_string message, const drasriov_pair* pairs, size_t pair_count);
 
   /* [any] A service table by id ("paths/1"), NULL when this host has none of that id. */
   const void* (*get_service)(drasriov_host* host, drasriov_string id);
 
-  /* [any] CLOCK_MONOTONIC nanoseconds by which the call must have returned; INT64_MAX = no deadline. */
+  /* [any] CLOCK_MONOTONIC nanoseconds by which the call must have returned; INT64_MAX = no
+   * deadline. */
   int64_t (*call_deadline_ns)(const drasriov_call* call);
-  /* [any] 1 once nobody waits for the result any more: stop, undo nothing, return DRASRIOV_CANCELLED. */
+  /* [any] 1 once nobody waits for the result any more: stop, undo nothing, return
+   * DRASRIOV_CANCELLED. */
   int32_t (*call_is_cancelled)(const drasriov_call* call);
   /* [any] Correlation id; valid until the call returns. */
   drasriov_string (*call_id)(const drasriov_call* call);
@@ -47,14 +53,16 @@ typedef struct drasriov_host_table {
 #define DRASRIOV_ROOT_DEV 2   /* "/dev" */
 #define DRASRIOV_ROOT_PROC 3  /* "/proc" */
 #define DRASRIOV_ROOT_NETNS 4 /* "/var/run/netns" */
-#define DRASRIOV_ROOT_DATA 5  /* this instance's own directory below the plugin data directory; created, mode 0750 */
+#define DRASRIOV_ROOT_DATA 5  /* this instance's own directory; created, mode 0750 */
 #define DRASRIOV_ROOT_CDI 6   /* CDI spec directory, "/var/run/cdi" */
 
 typedef struct drasriov_paths_v1 {
   uint32_t struct_size;
-  /* [any] Absolute path without a trailing '/'; valid for the life of the process. Empty for an unknown root. */
+  /* [any] Absolute path without a trailing '/'; valid for the life of the process. Empty for an
+   * unknown root. */
   drasriov_string (*root)(drasriov_host* host, int32_t which);
-  /* [any] 1 when `sys` is this machine's live sysfs (uevents of the kernel speak about it), 0 for a captured tree. */
+  /* [any] 1 when `sys` is this machine's live sysfs (uevents of the kernel speak about it), 0 for a
+   * captured tree. */
   int32_t (*sys_is_live)(drasriov_host* host);
 } drasriov_paths_v1;
 
@@ -63,12 +71,13 @@ typedef struct drasriov_paths_v1 {
 
 typedef struct drasriov_metrics_v1 {
   uint32_t struct_size;
-  /* [any] Adds to a counter; name is "[a-z_]+" without prefix, the host adds "drasriov_module_" and label module. A
-   * name that is used with another kind or label set later is dropped and logged once. */
-  void (*counter_add)(drasriov_host* host, drasriov_string name, const drasriov_pair* labels, size_t label_count,
-                      double amount);
-  void (*gauge_set)(drasriov_host* host, drasriov_string name, const drasriov_pair* labels, size_t label_count,
-                    double value);
+  /* [any] Adds to a counter; name is "[a-z_]+" without prefix, the host adds "drasriov_module_" and
+   * label module. A name that is used with another kind or label set later is dropped and logged
+   * once. */
+  void (*counter_add)(drasriov_host* host, drasriov_string name, const drasriov_pair* labels,
+                      size_t label_count, double amount);
+  void (*gauge_set)(drasriov_host* host, drasriov_string name, const drasriov_pair* labels,
+                    size_t label_count, double value);
   /* [any] Seconds, bytes or another base unit, in the host's default buckets. */
   void (*histogram_observe)(drasriov_host* host, drasriov_string name, const drasriov_pair* labels,
                             size_t label_count, double value);
@@ -78,7 +87,7 @@ typedef struct drasriov_metrics_v1 {
 #define DRASRIOV_SERVICE_EXEC_1 "exec/1"
 
 #define DRASRIOV_MOUNT_CONTAINER 0 /* the driver's own mount namespace */
-#define DRASRIOV_MOUNT_HOST 1      /* the host's (that of process 1 below the `proc` root): CNI plugins expect it */
+#define DRASRIOV_MOUNT_HOST 1      /* that of process 1 below the `proc` root, for CNI plugins */
 
 typedef struct drasriov_exec_request {
   uint32_t struct_size;
@@ -100,17 +109,21 @@ typedef struct drasriov_exec_result {
   int32_t truncated;          /* 1 when output went over output_limit */
   drasriov_bytes output;      /* stdout; valid until the result function returns */
   drasriov_bytes diagnostics; /* stderr, likewise */
-  drasriov_string failure;    /* why run fails: not started, killed at the deadline; empty when the program ended itself */
+  drasriov_string failure;    /* why run fails: not started, killed at the deadline; empty when the
+                                 program ended itself */
 } drasriov_exec_result;
 
 typedef struct drasriov_exec_v1 {
   uint32_t struct_size;
-  /* [any], blocks: runs the program in a process group of its own until it ends or the call's deadline passes or the call
-   * is cancelled (the group is then killed: DRASRIOV_DEADLINE_EXCEEDED, DRASRIOV_CANCELLED). A program that ended by
-   * itself is DRASRIOV_OK whatever its exit code; one that could not be started is NOT_FOUND, PERMISSION_DENIED or
-   * another code. done is called exactly once, on this thread, before run returns, also on failure. */
-  drasriov_status (*run)(drasriov_host* host, const drasriov_call* call, const drasriov_exec_request* request,
-                         void (*done)(void* context, const drasriov_exec_result* result), void* context);
+  /* [any], blocks: runs the program in a process group of its own until it ends or the call's
+   * deadline passes or the call is cancelled (the group is then killed: DRASRIOV_DEADLINE_EXCEEDED,
+   * DRASRIOV_CANCELLED). A program that ended by itself is DRASRIOV_OK whatever its exit code; one
+   * that could not be started is NOT_FOUND, PERMISSION_DENIED or another code. done is called
+   * exactly once, on this thread, before run returns, also on failure. */
+  drasriov_status (*run)(drasriov_host* host, const drasriov_call* call,
+                         const drasriov_exec_request* request,
+                         void (*done)(void* context, const drasriov_exec_result* result),
+                         void* context);
 } drasriov_exec_v1;
 
 DRASRIOV_EXTERN_C_END

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Capability netconf/1: puts a device into a pod sandbox's network namespace and takes it out, in the sense of the CNI
- * specification's ADD, DEL, CHECK, STATUS and GC. Configuration and result cross as the standard's own JSON.
+ * Capability netconf/1: puts a device into a pod sandbox's network namespace and takes it out, in
+ * the sense of the CNI specification's ADD, DEL, CHECK, STATUS and GC. Configuration and result
+ * cross as the standard's own JSON.
  */
 #ifndef DRASRIOV_ABI_NETCONF_H
 #define DRASRIOV_ABI_NETCONF_H
@@ -26,16 +27,16 @@ typedef struct drasriov_pod {
 
 typedef struct drasriov_netconf_request {
   uint32_t struct_size;
-  int32_t netns_fd;              /* open network namespace of the sandbox, -1 when it is gone */
-  drasriov_string config_json;    /* as written in the NetworkAttachmentDefinition */
-  drasriov_string container_id;   /* sandbox id */
-  drasriov_string netns_path;     /* empty when it is gone (CNI: DEL must still release what it can) */
+  int32_t netns_fd;             /* open network namespace of the sandbox, -1 when it is gone */
+  drasriov_string config_json;  /* as written in the NetworkAttachmentDefinition */
+  drasriov_string container_id; /* sandbox id */
+  drasriov_string netns_path; /* empty when it is gone (CNI: DEL must still release what it can) */
   drasriov_string interface_name; /* 1-15 bytes, checked */
-  const drasriov_pair* args;      /* CNI_ARGS without the pod's own, which the module makes from pod */
+  const drasriov_pair* args; /* CNI_ARGS without the pod's own, which the module makes from pod */
   size_t arg_count;
   const drasriov_device* device; /* with facts; NULL in validate and status */
   const drasriov_pod* pod;       /* NULL in validate and status */
-  drasriov_string result_json;    /* of the add, for check and del; empty when unknown */
+  drasriov_string result_json;   /* of the add, for check and del; empty when unknown */
 } drasriov_netconf_request;
 
 typedef struct drasriov_netconf_sink {
@@ -51,14 +52,16 @@ typedef struct drasriov_attachment {
   drasriov_string interface_name;
 } drasriov_attachment;
 
-#define DRASRIOV_NETCONF_PARALLEL_SAFE 1u /* add and del of several devices of one sandbox may run at once */
+/* Flag: add and del of several devices of one sandbox may run at once. */
+#define DRASRIOV_NETCONF_PARALLEL_SAFE 1u
 
 /* validate, add and del are mandatory. */
 typedef struct drasriov_netconf_v1 {
   uint32_t struct_size;
   uint32_t flags; /* DRASRIOV_NETCONF_… */
 
-  /* [any] At Prepare: does the configuration parse, is the plugin there, is it ready (STATUS)? Changes nothing. */
+  /* [any] At Prepare: does the configuration parse, is the plugin there, is it ready (STATUS)?
+   * Changes nothing. */
   drasriov_status (*validate)(drasriov_module* module, const drasriov_call* call,
                               const drasriov_netconf_request* request, drasriov_error* error);
   /* [worker] */
@@ -75,8 +78,9 @@ typedef struct drasriov_netconf_v1 {
   drasriov_status (*status)(drasriov_module* module, const drasriov_call* call,
                             const drasriov_netconf_request* request, drasriov_error* error);
   /* [worker] Optional. Releases everything of config_json that is not in `alive`. */
-  drasriov_status (*gc)(drasriov_module* module, const drasriov_call* call, drasriov_string config_json,
-                        const drasriov_attachment* alive, size_t alive_count, drasriov_error* error);
+  drasriov_status (*gc)(drasriov_module* module, const drasriov_call* call,
+                        drasriov_string config_json, const drasriov_attachment* alive,
+                        size_t alive_count, drasriov_error* error);
 } drasriov_netconf_v1;
 
 DRASRIOV_EXTERN_C_END

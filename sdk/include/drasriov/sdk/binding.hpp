@@ -5,15 +5,19 @@
 //
 //   class MyBinding {
 //    public:
-//     static constexpr std::array<std::string_view, 1> claim_fields = {"driver"};   // optional
-//     Result<std::string> snapshot(const Call&, const BindingRequest&);             // [worker] ""
-//     = nothing to undo Status prepare(const Call&, const BindingRequest&, std::string_view
-//     snapshot, PrepareSink&);  // [worker] Status unprepare(const Call&, const BindingRequest&,
-//     std::string_view snapshot,
-//                      std::string_view state);                                     // [worker]
-//     Status settle(const Call&, const BindingRequest&, std::string_view snapshot); // [worker]
-//     optional bool handles(const BindingRequest&);                                          //
-//     [any] optional
+//     static constexpr std::array<std::string_view, 1> claim_fields = {"driver"};  // optional
+//
+//     // [worker] the bytes that undo needs, "" = nothing to undo
+//     Result<std::string> snapshot(const Call&, const BindingRequest&);
+//     // [worker]
+//     Status prepare(const Call&, const BindingRequest&, std::string_view snapshot, PrepareSink&);
+//     // [worker] state: the last put_state of prepare, or ""
+//     Status unprepare(const Call&, const BindingRequest&, std::string_view snapshot,
+//                      std::string_view state);
+//     // [worker] optional
+//     Status settle(const Call&, const BindingRequest&, std::string_view snapshot);
+//     // [any] optional
+//     bool handles(const BindingRequest&);
 //   };
 #pragma once
 

@@ -4,10 +4,13 @@
 //
 //   class MyCdi {
 //    public:
-//     Status write_spec(const Call&, std::string_view kind, std::string_view id, std::string_view
-//     spec_json);  // [worker] Status remove_spec(const Call&, std::string_view kind,
-//     std::string_view id);                             // [worker]
-//     Result<std::vector<std::string>> list_specs(const Call&, std::string_view kind); // [control]
+//     // [worker]
+//     Status write_spec(const Call&, std::string_view kind, std::string_view id,
+//                       std::string_view spec_json);
+//     // [worker]
+//     Status remove_spec(const Call&, std::string_view kind, std::string_view id);
+//     // [control]
+//     Result<std::vector<std::string>> list_specs(const Call&, std::string_view kind);
 //   };
 #pragma once
 

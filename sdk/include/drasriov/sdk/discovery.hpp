@@ -5,10 +5,12 @@
 //
 //   class MyDiscovery {
 //    public:
-//     Status scan(const Call& call, DeviceSink& sink);                             // [control]
-//     Status enrich(const Call& call, const DeviceView& device, DeviceSink& sink);  // [control]
-//     optional Status watch(ChangeNotifier changed);                                        //
-//     [control] optional
+//     // [control]
+//     Status scan(const Call& call, DeviceSink& sink);
+//     // [control] optional
+//     Status enrich(const Call& call, const DeviceView& device, DeviceSink& sink);
+//     // [control] optional
+//     Status watch(ChangeNotifier changed);
 //   };
 #pragma once
 

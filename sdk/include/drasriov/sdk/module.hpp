@@ -4,24 +4,27 @@
 //
 //   class MyModule {
 //    public:
-//     static constexpr std::string_view config_schema = R"({"type":"object",…})";        //
-//     optional, JSON Schema static constexpr std::string_view claim_schema =
-//     R"({"type":"object",…})";         // optional static constexpr std::array<std::string_view,
-//     1> claim_fields = {"driver"};         // optional
+//     // All three optional. Schemas are JSON Schema texts.
+//     static constexpr std::string_view config_schema = R"({"type":"object","properties":{}})";
+//     static constexpr std::string_view claim_schema = R"({"type":"object","properties":{}})";
+//     static constexpr std::array<std::string_view, 1> claim_fields = {"driver"};
 //
-//     MyModule(Host host, std::string_view instance, const Config& config);               //
-//     [control] one of the two static Result<std::unique_ptr<MyModule>> create(Host,
-//     std::string_view instance, const Config& config);
+//     // [control] One of the two; Config (config.hpp) may be std::string_view, the JSON text.
+//     MyModule(Host host, std::string_view instance, const Config& config);
+//     static Result<std::unique_ptr<MyModule>> create(Host, std::string_view, const Config&);
 //
-//     Status start();   // [control] optional: threads, sockets and watches begin here
-//     void stop();      // [control] optional: returns when all threads have ended
-//     …                 // members of one or more capabilities: discovery.hpp, binding.hpp,
-//     netconf.hpp, …
+//     // [control] optional: threads, sockets and watches begin here ...
+//     Status start();
+//     // ... and have ended when this returns
+//     void stop();
+//
+//     // Members of one or more capabilities: discovery.hpp, binding.hpp, netconf.hpp,
+//     // runtime_hooks.hpp, cdi_writer.hpp.
 //   };
-//   DRASRIOV_EXPORT_MODULE(MyModule)      // in exactly one source file
 //
-// Config (config.hpp) may be replaced by std::string_view: the JSON text. Several instances may
-// exist: no global state.
+//   DRASRIOV_EXPORT_MODULE(MyModule);  // in exactly one source file
+//
+// Several instances of a module may exist in a process: no global state.
 #pragma once
 
 #include <drasriov/abi/module.h>

@@ -5,14 +5,18 @@
 //
 //   class MyNetconf {
 //    public:
-//     static constexpr bool parallel_safe = true;                                     // optional,
-//     default false Status validate(const Call&, const NetconfRequest&); // [any]
-//     Result<std::string> add(const Call&, const NetconfRequest&);                    // [worker]
-//     the CNI result, or "" Status del(const Call&, const NetconfRequest&); // [worker] Status
-//     check(const Call&, const NetconfRequest&);                               // [worker] optional
-//     Status status(const Call&, const NetconfRequest&);                              // [worker]
-//     optional Status gc(const Call&, std::string_view config_json, AttachmentList alive);     //
-//     [worker] optional
+//     static constexpr bool parallel_safe = true;  // optional, default false
+//
+//     // [any]
+//     Status validate(const Call&, const NetconfRequest&);
+//     // [worker] the CNI result, or ""
+//     Result<std::string> add(const Call&, const NetconfRequest&);
+//     // [worker]
+//     Status del(const Call&, const NetconfRequest&);
+//     // [worker] the other three are optional
+//     Status check(const Call&, const NetconfRequest&);
+//     Status status(const Call&, const NetconfRequest&);
+//     Status gc(const Call&, std::string_view config_json, AttachmentList alive);
 //   };
 #pragma once
 

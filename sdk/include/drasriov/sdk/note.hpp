@@ -12,12 +12,6 @@
 #include <cstdint>
 #include <string_view>
 
-#if defined(__has_feature)
-#define DRASRIOV_SDK_HAS_FEATURE(feature) __has_feature(feature)
-#else
-#define DRASRIOV_SDK_HAS_FEATURE(feature) 0
-#endif
-
 namespace drasriov::sdk::inline abi_v1 {
 
 /// What a module says about itself beside its code.
@@ -30,24 +24,6 @@ struct ModuleInfo {
 };
 
 namespace detail {
-
-/// "address", "thread" or "none": a module and the host must agree on it, or the sanitizer's
-/// runtime aborts in dlopen.
-inline constexpr std::string_view kSanitizer =
-#if defined(__SANITIZE_ADDRESS__) || DRASRIOV_SDK_HAS_FEATURE(address_sanitizer)
-    "address";
-#elif defined(__SANITIZE_THREAD__) || DRASRIOV_SDK_HAS_FEATURE(thread_sanitizer)
-    "thread";
-#else
-    "none";
-#endif
-
-inline constexpr std::string_view kCompiler =
-#if defined(__clang__)
-    "clang " __clang_version__;
-#else
-    "gcc " __VERSION__;
-#endif
 
 /// Text that goes into JSON unescaped: CMake values with quotes are refused rather than escaped.
 constexpr bool is_plain(std::string_view text) noexcept {
@@ -143,9 +119,9 @@ constexpr std::size_t write_manifest(char* to, const ModuleInfo& info,
     out.quoted(capabilities[i]);
   }
   out.text(R"(],"compiler":)");
-  out.quoted(kCompiler);
+  out.quoted(DRASRIOV_COMPILER);
   out.text(R"(,"sanitizer":)");
-  out.quoted(kSanitizer);
+  out.quoted(DRASRIOV_SANITIZER);
   out.text("}");
   return out.size();
 }

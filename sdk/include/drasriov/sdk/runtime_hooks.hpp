@@ -5,10 +5,13 @@
 //
 //   class MyHooks {
 //    public:
-//     void set_events(RuntimeEvents events);                    // [control] before start(); keep
-//     it std::chrono::nanoseconds request_timeout();               // [any] optional, 0 = unknown
-//     Status start(); void stop();                              // the transport's thread lives
-//     between them
+//     // [control] before start(): keep it
+//     void set_events(RuntimeEvents events);
+//     // [any] optional, 0 = unknown
+//     std::chrono::nanoseconds request_timeout();
+//     // [control] the transport's thread lives between the two
+//     Status start();
+//     void stop();
 //   };
 #pragma once
 
