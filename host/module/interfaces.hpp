@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The five abstract interfaces through which the host uses modules. Implemented by the ABI adapters (host/module) and by
-// fakes in tests; the users (claim/, pod/, app/) see nothing else of a module. Thread tags as in
-// sdk/include/drasriov/abi/base.h: [any], [control], [worker], [note]. Every blocking function takes a Call.
+// The five abstract interfaces through which the host uses modules. Implemented by the ABI adapters
+// (host/module) and by fakes in tests; the users (claim/, pod/, app/) see nothing else of a module.
+// Thread tags as in sdk/include/drasriov/abi/base.h: [any], [control], [worker], [note]. Every
+// blocking function takes a Call.
 #pragma once
 
 #include <chrono>
@@ -21,10 +22,11 @@
 
 namespace drasriov::module {
 
-/// What accompanies a call into a module: by when it must be back, whether anybody still waits, which log lines are its.
+/// What accompanies a call into a module: by when it must be back, whether anybody still waits,
+/// which log lines are its.
 struct Call {
   Deadline deadline = Deadline::infinite();
-  std::string_view id;                        ///< correlation id, e.g. "prepare/<claim uid>"
+  std::string_view id;                               ///< correlation id, e.g. "prepare/<claim uid>"
   const std::function<bool()>* cancelled = nullptr;  ///< nullptr = never
 };
 
@@ -41,11 +43,11 @@ class Discovery {
   [[nodiscard]] virtual const std::string& instance() const noexcept = 0;
   /// [control] All devices as they are now.
   [[nodiscard]] virtual Result<Scan> scan(const Call& call) = 0;
-  /// [control] Adds attributes, capacities and facts of this module to a device that another one found; a no-op for a
-  /// module without enrich.
+  /// [control] Adds attributes, capacities and facts of this module to a device that another one
+  /// found; a no-op for a module without enrich.
   [[nodiscard]] virtual Status enrich(const Call& call, device::Device& device) = 0;
-  /// [control] After start: `changed` [note] is called, from any thread, after each settled burst until the module stops.
-  /// UNIMPLEMENTED when this machine cannot be watched.
+  /// [control] After start: `changed` [note] is called, from any thread, after each settled burst
+  /// until the module stops. UNIMPLEMENTED when this machine cannot be watched.
   [[nodiscard]] virtual Status watch(std::function<void()> changed) = 0;
 };
 
@@ -89,21 +91,24 @@ class Binding {
   [[nodiscard]] virtual const std::string& instance() const noexcept = 0;
   /// VfConfig fields that this module owns.
   [[nodiscard]] virtual const std::vector<std::string>& claim_fields() const noexcept = 0;
-  /// [any] Checks VfConfig.modules.<instance> against the module's claim schema; the error names the offending path.
+  /// [any] Checks VfConfig.modules.<instance> against the module's claim schema; the error names
+  /// the offending path.
   [[nodiscard]] virtual Status check_parameters(std::string_view parameters_json) const = 0;
-  /// [any] Whether the module takes part in this request. `field_set`: the claim sets a field that it owns or gives it
-  /// parameters, which decides when the module has no `handles` of its own.
+  /// [any] Whether the module takes part in this request. `field_set`: the claim sets a field that
+  /// it owns or gives it parameters, which decides when the module has no `handles` of its own.
   [[nodiscard]] virtual bool handles(const BindingRequest& request, bool field_set) = 0;
   /// [worker] Opaque bytes for undo; empty = nothing to undo. Changes nothing.
-  [[nodiscard]] virtual Result<std::string> snapshot(const Call& call, const BindingRequest& request) = 0;
+  [[nodiscard]] virtual Result<std::string> snapshot(const Call& call,
+                                                     const BindingRequest& request) = 0;
   /// [worker]
-  [[nodiscard]] virtual Status prepare(const Call& call, const BindingRequest& request, std::string_view snapshot,
-                                       PrepareSink& sink) = 0;
+  [[nodiscard]] virtual Status prepare(const Call& call, const BindingRequest& request,
+                                       std::string_view snapshot, PrepareSink& sink) = 0;
   /// [worker] After a detach; success for a module without settle.
-  [[nodiscard]] virtual Status settle(const Call& call, const BindingRequest& request, std::string_view snapshot) = 0;
+  [[nodiscard]] virtual Status settle(const Call& call, const BindingRequest& request,
+                                      std::string_view snapshot) = 0;
   /// [worker]
-  [[nodiscard]] virtual Status unprepare(const Call& call, const BindingRequest& request, std::string_view snapshot,
-                                         std::string_view state) = 0;
+  [[nodiscard]] virtual Status unprepare(const Call& call, const BindingRequest& request,
+                                         std::string_view snapshot, std::string_view state) = 0;
 };
 
 /// The pod behind a sandbox, as the container runtime names it.
@@ -144,7 +149,8 @@ class Netconf {
   /// [any]
   [[nodiscard]] virtual Status validate(const Call& call, const NetconfRequest& request) = 0;
   /// [worker] The CNI result as JSON.
-  [[nodiscard]] virtual Result<std::string> add(const Call& call, const NetconfRequest& request) = 0;
+  [[nodiscard]] virtual Result<std::string> add(const Call& call,
+                                                const NetconfRequest& request) = 0;
   /// [worker]
   [[nodiscard]] virtual Status del(const Call& call, const NetconfRequest& request) = 0;
   /// [worker] UNIMPLEMENTED for a module without it.
@@ -194,7 +200,8 @@ class RuntimeEvents {
  public:
   virtual ~RuntimeEvents() = default;
   using Reply = std::function<void(const Status&)>;
-  /// [any] Returns at once; `reply` is called exactly once, from any thread, maybe before submit returns.
+  /// [any] Returns at once; `reply` is called exactly once, from any thread, maybe before submit
+  /// returns.
   [[nodiscard]] virtual std::uint64_t submit(RuntimeEvent event, Reply reply) = 0;
   /// [any] Nobody waits any more; the reply still comes.
   virtual void cancel(std::uint64_t event_id) = 0;
@@ -217,16 +224,18 @@ class CdiWriter {
   virtual ~CdiWriter() = default;
   [[nodiscard]] virtual const std::string& instance() const noexcept = 0;
   /// [worker]
-  [[nodiscard]] virtual Status write_spec(const Call& call, std::string_view kind, std::string_view id,
-                                          std::string_view spec_json) = 0;
+  [[nodiscard]] virtual Status write_spec(const Call& call, std::string_view kind,
+                                          std::string_view id, std::string_view spec_json) = 0;
   /// [worker]
-  [[nodiscard]] virtual Status remove_spec(const Call& call, std::string_view kind, std::string_view id) = 0;
+  [[nodiscard]] virtual Status remove_spec(const Call& call, std::string_view kind,
+                                           std::string_view id) = 0;
   /// [control] Ids of the specs of `kind` that this module wrote.
-  [[nodiscard]] virtual Result<std::vector<std::string>> list_specs(const Call& call, std::string_view kind) = 0;
+  [[nodiscard]] virtual Result<std::vector<std::string>> list_specs(const Call& call,
+                                                                    std::string_view kind) = 0;
 };
 
-/// What is loaded, by role, each in list order. Borrowed pointers: the module registry owns the instances and outlives
-/// every user. Built once at start; any thread.
+/// What is loaded, by role, each in list order. Borrowed pointers: the module registry owns the
+/// instances and outlives every user. Built once at start; any thread.
 struct Modules {
   std::vector<Discovery*> discovery;
   std::vector<Binding*> binding;
