@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Configuration: what the file, the environment and the flags say, validated. A value, built once at start; any thread.
-// Names and defaults: docs/configuration.md.
+// Configuration: what the file, the environment and the flags say, validated. A value, built once
+// at start; any thread. Names and defaults: docs/configuration.md.
 #pragma once
 
 #include <cstdint>
@@ -56,9 +56,11 @@ struct Configuration {
   std::filesystem::path kubelet_plugins_directory = "/var/lib/kubelet/plugins";
   std::filesystem::path kubelet_registrar_directory = "/var/lib/kubelet/plugins_registry";
   std::filesystem::path cdi_root = "/var/run/cdi";
-  std::filesystem::path module_directory;  ///< of builtin modules; empty = beside the executable (see app/)
+  std::filesystem::path
+      module_directory;  ///< of builtin modules; empty = beside the executable (see app/)
 
-  int healthcheck_port = -1;  ///< -1 off, 0 any free port, else the TCP port on loopback or `healthcheck_address`
+  int healthcheck_port =
+      -1;  ///< -1 off, 0 any free port, else the TCP port on loopback or `healthcheck_address`
   std::string healthcheck_address = "127.0.0.1";
   std::string default_interface_prefix = "vfnet";
   std::string nri_plugin_name = "dra-driver-sriov";
@@ -70,10 +72,13 @@ struct Configuration {
   LogFormat log_format = LogFormat::kText;
   bool insecure_dev = false;  ///< relaxes the ownership rules of module files
 
-  std::vector<ModuleEntry> modules;  ///< empty in the file = the built-in default list
+  std::vector<ModuleEntry>
+      modules;  ///< in call order; load() fills in default_modules() for a file without the key
 
   /// <plugins dir>/<driver name>
-  [[nodiscard]] std::filesystem::path data_directory() const { return kubelet_plugins_directory / driver_name; }
+  [[nodiscard]] std::filesystem::path data_directory() const {
+    return kubelet_plugins_directory / driver_name;
+  }
 };
 
 }  // namespace drasriov::config
