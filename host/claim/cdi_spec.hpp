@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The CDI documents of a claim and of a pod: what a container gets (docs: environment variables, device nodes). Pure
-// functions of values; the same input gives the same bytes, on which the cdi module's "nothing to write" rests. Any thread.
+// The CDI documents of a claim and of a pod: what a container gets (docs: environment variables,
+// device nodes). Pure functions of values; the same input gives the same bytes, on which the cdi
+// module's "nothing to write" rests. Any thread.
 //
-// Two documents, because a runtime replaces an environment variable of the same name when it applies a later device:
+// Two documents, because a runtime replaces an environment variable of the same name when it
+// applies a later device:
 //   claim  <claim uid>: one device "<claim uid>-<device>" for each prepared VF
-//   pod    <pod uid>:   one device "<pod uid>" with the list of all PCI addresses over the pod's claims
-// kubelet asks once per claim and hands every consumer all ids, so a claim that is not reserved for exactly one pod has
-// no pod document: the list, over that claim, is a further device "<claim uid>" of the claim's document.
+//   pod    <pod uid>:   one device "<pod uid>" with the list of all PCI addresses over the pod's
+//   claims
+// kubelet asks once per claim and hands every consumer all ids, so a claim that is not reserved for
+// exactly one pod has no pod document: the list, over that claim, is a further device "<claim uid>"
+// of the claim's document.
 #pragma once
 
 #include <optional>
@@ -37,17 +41,21 @@ struct CdiClaimInput {
 [[nodiscard]] std::string cdi_kind(std::string_view driver_name);
 
 /// What NodePrepareResources answers for one device: its own qualified name, then that of the list.
-[[nodiscard]] std::vector<std::string> cdi_device_ids(std::string_view driver_name, const CdiClaimInput& claim,
+[[nodiscard]] std::vector<std::string> cdi_device_ids(std::string_view driver_name,
+                                                      const CdiClaimInput& claim,
                                                       std::string_view device_name);
 
-/// The claim's document as JSON, with the lowest cdiVersion that its contents allow (older runtimes refuse a whole file of
-/// a newer version). Edits of several modules are merged: equal entries once, in call order.
-/// Errors: INVALID_ARGUMENT for edits that are not a CDI containerEdits object, names that are no names, no device;
-/// FAILED_PRECONDITION when two modules give one variable, node or mount different contents.
-[[nodiscard]] Result<std::string> claim_spec(std::string_view driver_name, const CdiClaimInput& claim);
+/// The claim's document as JSON, with the lowest cdiVersion that its contents allow (older runtimes
+/// refuse a whole file of a newer version). Edits of several modules are merged: equal entries
+/// once, in call order. Errors: INVALID_ARGUMENT for edits that are not a CDI containerEdits
+/// object, names that are no names, no device; FAILED_PRECONDITION when two modules give one
+/// variable, node or mount different contents.
+[[nodiscard]] Result<std::string> claim_spec(std::string_view driver_name,
+                                             const CdiClaimInput& claim);
 
-/// The pod's document over all claims that are reserved for this pod alone, ordered by claim UID whatever the order given.
-/// Errors: INVALID_ARGUMENT for no claim, or one that is not reserved for exactly this pod.
+/// The pod's document over all claims that are reserved for this pod alone, ordered by claim UID
+/// whatever the order given. Errors: INVALID_ARGUMENT for no claim, or one that is not reserved for
+/// exactly this pod.
 [[nodiscard]] Result<std::string> pod_spec(std::string_view driver_name, std::string_view pod_uid,
                                            const std::vector<CdiClaimInput>& claims_of_the_pod);
 
