@@ -322,7 +322,7 @@ class Reader {
   Status module_config(const YAML::Node& value, ModuleEntry& entry) {
     if (!value.IsMap())
       return wrong(value, "config is " + std::string(type_name(value)) + ", expected a map");
-    auto object = yaml_to_json(value, environment_);
+    auto object = yaml_to_json(value, &environment_);
     if (!object)
       return Error(object.error().code(), name_ + ":" + object.error().message(),
                    object.error().hint());

@@ -69,7 +69,7 @@ std::optional<double> as_float(std::string_view text) {
 
 class Converter {
  public:
-  explicit Converter(const Environment& environment) : environment_(environment) {}
+  explicit Converter(const Environment* environment) : environment_(environment) {}
 
   Result<json> convert(const YAML::Node& node, int depth) {
     constexpr int kDeepest = 64;
@@ -88,7 +88,8 @@ class Converter {
 
  private:
   Result<json> scalar(const YAML::Node& node) {
-    auto expanded = expand(node.Scalar(), environment_);
+    auto expanded = environment_ == nullptr ? Result<std::string>(node.Scalar())
+                                            : expand(node.Scalar(), *environment_);
     if (!expanded) return expanded.error().with_context(position(node));
     if (node.Tag() == "!" || node.Tag() == "tag:yaml.org,2002:str")
       return json(*std::move(expanded));
@@ -138,13 +139,13 @@ class Converter {
     return object;
   }
 
-  const Environment& environment_;
+  const Environment* environment_;
   std::size_t count_ = 0;
 };
 
 }  // namespace
 
-Result<json> yaml_to_json(const YAML::Node& node, const Environment& environment) {
+Result<json> yaml_to_json(const YAML::Node& node, const Environment* environment) {
   return Converter(environment).convert(node, 0);
 }
 

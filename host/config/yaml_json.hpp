@@ -15,11 +15,11 @@
 namespace drasriov::config {
 
 /// Maps and lists are converted whole; plain scalars become null, boolean, number or string, quoted
-/// ones strings; "${…}" is expanded. An error begins with "line:column: ": a key that is no text or
-/// stands twice, a tag, a number that JSON has none for, more than 64 levels or 100,000 nodes
-/// (aliases count each time).
+/// ones strings; "${…}" is expanded unless `environment` is null. An error begins with
+/// "line:column: ": a key that is no text or stands twice, a tag, a number that JSON has none for,
+/// more than 64 levels or 100,000 nodes (aliases count each time).
 [[nodiscard]] Result<nlohmann::json> yaml_to_json(const YAML::Node& node,
-                                                  const Environment& environment);
+                                                  const Environment* environment);
 
 /// "12:3", counted from 1; where a message about `node` points.
 [[nodiscard]] std::string position(const YAML::Node& node);
