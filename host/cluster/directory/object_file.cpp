@@ -61,6 +61,7 @@ void print(YAML::Emitter& out, const json& value) {
       out << text;
       return;
     }
+    case json::value_t::null: out << YAML::Null; return;
     default: out << value.dump(); return;  // numbers and booleans: JSON's form is YAML's
   }
 }
