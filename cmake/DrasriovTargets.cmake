@@ -20,8 +20,9 @@
 #     first and their paths are defined as DRASRIOV_<TARGET>_PATH (upper case, "_" for other signs).
 #
 #   drasriov_check_includes()
-#     called once at the end of the configuration: an #include "host/…" that is not in the closure
-#     of the library's DEPS stops it. Editing an #include re-runs the configuration.
+#     called once at the end of the configuration: an #include of "host/…", or of a third-party
+#     library, that is not in the closure of the target's DEPS stops it. Editing a source of the
+#     host re-runs the configuration (half a second).
 include_guard(GLOBAL)
 include(GoogleTest)
 
@@ -178,17 +179,46 @@ function(_drasriov_closure _out _target)
   get_property(_queue GLOBAL PROPERTY DRASRIOV_DEPS_${_target})
   get_property(_private GLOBAL PROPERTY DRASRIOV_PRIVATE_DEPS_${_target})
   list(APPEND _queue ${_private})
-  set(_closure "${_target}")
+  string(REGEX REPLACE "^drasriov_" "drasriov::" _self "${_target}")
+  set(_closure "${_self}")
   while(_queue)
     list(POP_FRONT _queue _dep)
-    string(REPLACE "drasriov::" "drasriov_" _dep "${_dep}")
     if(NOT _dep IN_LIST _closure)
       list(APPEND _closure "${_dep}")
-      get_property(_next GLOBAL PROPERTY DRASRIOV_DEPS_${_dep})
+      string(REPLACE "drasriov::" "drasriov_" _library "${_dep}")
+      get_property(_next GLOBAL PROPERTY DRASRIOV_DEPS_${_library})
       list(APPEND _queue ${_next})
     endif()
   endwhile()
   set(${_out} "${_closure}" PARENT_SCOPE)
+endfunction()
+
+# Headers of third parties lie in one folder for all, so the compiler finds them whether or not a
+# library is meant to use them: prefix of the include, "|", targets of which one must be in DEPS.
+set(DRASRIOV_THIRD_PARTY_INCLUDES
+  "boost/program_options|Boost::program_options"
+  "curl/|CURL::libcurl"
+  "drasriov/|DraSriov::abi DraSriov::sdk"
+  "fmt/|drasriov::spdlog"
+  "google/protobuf/|drasriov::protobuf drasriov::grpc drasriov::dra_proto"
+  "grpcpp/|drasriov::grpc drasriov::dra_proto"
+  "nlohmann/|nlohmann_json::nlohmann_json"
+  "openssl/|OpenSSL::Crypto OpenSSL::SSL"
+  "spdlog/|drasriov::spdlog"
+  "yaml-cpp/|yaml-cpp::yaml-cpp")
+
+# The targets of which one is needed for <include>; empty: nothing special is needed.
+function(_drasriov_third_party _out _include)
+  set(_needed)
+  foreach(_row IN LISTS DRASRIOV_THIRD_PARTY_INCLUDES)
+    string(REGEX MATCH "^([^|]*)[|](.*)$" _ "${_row}")
+    string(FIND "${_include}" "${CMAKE_MATCH_1}" _at)
+    if(_at EQUAL 0)
+      string(REPLACE " " ";" _needed "${CMAKE_MATCH_2}")
+      break()
+    endif()
+  endforeach()
+  set(${_out} "${_needed}" PARENT_SCOPE)
 endfunction()
 
 function(drasriov_check_includes)
@@ -225,6 +255,7 @@ function(drasriov_check_includes)
   set(_errors)
   foreach(_library IN LISTS _libraries)
     _drasriov_closure(_closure "${_library}")
+    list(JOIN _closure "|" _closure_regex)
     get_property(_files GLOBAL PROPERTY DRASRIOV_FILES_${_library})
     foreach(_file IN LISTS _files)
       if(NOT EXISTS "${PROJECT_SOURCE_DIR}/${_file}")
@@ -233,10 +264,19 @@ function(drasriov_check_includes)
       set_property(DIRECTORY "${PROJECT_SOURCE_DIR}" APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
         "${PROJECT_SOURCE_DIR}/${_file}")
       file(STRINGS "${PROJECT_SOURCE_DIR}/${_file}" _includes
-        REGEX "^[ \t]*#[ \t]*include[ \t]+[\"<](host|plugins|tests)/")
+        REGEX "^[ \t]*#[ \t]*include[ \t]*[\"<][^\">]*/")
       foreach(_line IN LISTS _includes)
         string(REGEX REPLACE "^[^\"<]*[\"<]([^\">]*)[\">].*$" "\\1" _include "${_line}")
-        if(NOT _include MATCHES "^host/")
+        if(NOT _include MATCHES "^(host|plugins|tests)/")
+          _drasriov_third_party(_needed "${_include}")
+          set(_found ${_needed})
+          list(FILTER _found INCLUDE REGEX "^(${_closure_regex})$")
+          if(_needed AND NOT _found)
+            list(JOIN _needed " or " _needed)
+            list(APPEND _errors "${_file}: #include <${_include}>: ${_library} lacks the "
+              "dependency '${_needed}'\n")
+          endif()
+        elseif(NOT _include MATCHES "^host/")
           list(APPEND _errors "${_file}: #include \"${_include}\": the host includes neither "
             "plugins nor tests\n")
         elseif(NOT DEFINED "_owner_${_include}")
@@ -246,8 +286,11 @@ function(drasriov_check_includes)
             set(_why "its folder has no library")
           endif()
           list(APPEND _errors "${_file}: #include \"${_include}\": ${_why}\n")
-        elseif(NOT "${_owner_${_include}}" IN_LIST _closure)
+        else()
           string(REGEX REPLACE "^drasriov_" "" _missing "${_owner_${_include}}")
+          if("drasriov::${_missing}" IN_LIST _closure)
+            continue()
+          endif()
           list(APPEND _errors "${_file}: #include \"${_include}\": ${_library} lacks the "
             "dependency '${_missing}' (add it to DEPS in its CMakeLists.txt if the layer may use "
             "it, else remove the include)\n")
