@@ -259,9 +259,8 @@ sdk::Result<CdiDirectory::Listing> CdiDirectory::list(std::string_view kind) {
       if (is_id(id) && entry->d_type != DT_DIR) listing.ids.emplace_back(id);
     }
   }
-  std::ranges::sort(listing.ids);
-  const auto again = std::ranges::unique(listing.ids);
-  listing.ids.erase(again.begin(), again.end());
+  std::sort(listing.ids.begin(), listing.ids.end());
+  listing.ids.erase(std::unique(listing.ids.begin(), listing.ids.end()), listing.ids.end());
   return listing;
 }
 

@@ -100,7 +100,7 @@ bool is_annotation_key(std::string_view key) {
 enum class Version : std::uint8_t { k030, k040, k050, k060, k070, k110 };
 constexpr std::array<std::string_view, 6> kVersionNames = {"0.3.0", "0.4.0", "0.5.0",
                                                            "0.6.0", "0.7.0", "1.1.0"};
-constexpr std::size_t kAnnotationLimit = 256 * 1024;
+constexpr std::size_t kAnnotationLimit = std::size_t{256} * 1024;
 
 // ---- the document ----
 
