@@ -8,6 +8,7 @@
 #     LICENSE <SPDX expression>
 #     VENDOR <text>
 #     [DEPS <target>…])                   # linked; static libraries stay hidden inside the module
+#   C++ sources get DraSriov::sdk, C sources alone DraSriov::abi.
 #
 # Do not link what the host also has and what cannot live twice in a process: protobuf, gRPC, spdlog.
 include_guard(GLOBAL)
@@ -45,7 +46,13 @@ function(drasriov_add_module _name)
   # Of the function, not of the file: callers in other folders do not see this file's variables.
   set(_map "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/module.map")
   add_library(${_name} MODULE ${_arg_SOURCES})
-  target_link_libraries(${_name} PRIVATE DraSriov::sdk ${_arg_DEPS})
+  set(_cxx "${_arg_SOURCES}")
+  list(FILTER _cxx EXCLUDE REGEX "\\.[ch]$")
+  if(_cxx)
+    target_link_libraries(${_name} PRIVATE DraSriov::sdk ${_arg_DEPS})
+  else()
+    target_link_libraries(${_name} PRIVATE DraSriov::abi ${_arg_DEPS})
+  endif()
   set_target_properties(${_name} PROPERTIES
     PREFIX ""
     SUFFIX ".so"

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <ostream>
 #include <string>
 #include <string_view>
 
@@ -36,7 +37,7 @@ constexpr sdk::ModuleInfo kInfo{.name = "sample",
                                 .vendor = "tests",
                                 .license = "Apache-2.0",
                                 .min_host_abi = "1.0"};
-constexpr drasriov_module_table kTable = sdk::make_module_table<SampleModule>(kInfo);
+constexpr drasriov_module_table kTable = sdk::make_module_table<SampleModule, kInfo>();
 
 class ModuleTest : public ::testing::Test {
  protected:
@@ -89,7 +90,7 @@ class OnlyScan {
 };
 
 TEST_F(ModuleTest, OptionalMembersAreNullWhenTheClassLacksThem) {
-  static constexpr drasriov_module_table kSmall = sdk::make_module_table<OnlyScan>(kInfo);
+  static constexpr drasriov_module_table kSmall = sdk::make_module_table<OnlyScan, kInfo>();
   EXPECT_EQ(kSmall.start, nullptr);
   EXPECT_EQ(kSmall.stop, nullptr);
   EXPECT_EQ(kSmall.claim_fields, nullptr);
@@ -148,6 +149,8 @@ TEST_F(ModuleTest, CreateRefusesWhatIsNoJson) {
 struct Function {
   const char* name;
   Status (*call)(ModuleUnderTest&);
+
+  friend void PrintTo(const Function& function, std::ostream* out) { *out << function.name; }
 };
 
 template <class T>

@@ -229,20 +229,36 @@ inline constexpr auto kClaimFields = make_claim_fields<Module>();
 
 }  // namespace detail
 
-/// The table of a module class: for the export macro, for static registration and for tests. `info`
-/// must be constant.
-template <class Module>
-[[nodiscard]] constexpr drasriov_module_table make_module_table(const ModuleInfo& info) {
+namespace detail {
+
+template <const ModuleInfo& Info>
+consteval bool check_info() {
+  static_assert(is_module_name(Info.name), "NAME: use [a-z0-9-]+");
+  static_assert(!Info.version.empty() && is_plain(Info.version), "VERSION: not semantic");
+  static_assert(is_plain(Info.vendor) && is_plain(Info.license),
+                "VENDOR and LICENSE: no quotes, no backslashes, no control characters");
+  static_assert(parse_min_host_minor(Info.min_host_abi) >= 0, "MIN_HOST_ABI: write 1.<minor>");
+  static_assert(parse_min_host_minor(Info.min_host_abi) <= DRASRIOV_TARGET_ABI_MINOR,
+                "MIN_HOST_ABI is newer than the headers: update DraSriovSDK");
+  return true;
+}
+
+}  // namespace detail
+
+/// The table of a module class: for the export macro, for static registration and for tests.
+template <class Module, const ModuleInfo& Info>
+[[nodiscard]] consteval drasriov_module_table make_module_table() {
   static_assert(detail::check_module<Module>());
+  static_assert(detail::check_info<Info>());
   using Trampolines = detail::ModuleTrampolines<Module>;
   drasriov_module_table table{};
   table.struct_size = sizeof(table);
   table.abi_major = DRASRIOV_ABI_MAJOR;
   table.abi_minor = DRASRIOV_TARGET_ABI_MINOR;
   table.min_host_minor =
-      static_cast<std::uint32_t>(detail::parse_min_host_minor(info.min_host_abi));
-  table.name = to_abi(info.name);
-  table.version = to_abi(info.version);
+      static_cast<std::uint32_t>(detail::parse_min_host_minor(Info.min_host_abi));
+  table.name = to_abi(Info.name);
+  table.version = to_abi(Info.version);
   if constexpr (requires { Module::config_schema; }) {
     table.config_schema = to_abi(Module::config_schema);
   }
@@ -266,15 +282,10 @@ template <class Module>
   return table;
 }
 
-/// The ELF note of a module class. A template argument carries what must be constant.
+/// The ELF note of a module class.
 template <class Module, const ModuleInfo& Info>
 [[nodiscard]] consteval auto make_note() {
-  static_assert(detail::is_module_name(Info.name), "NAME: use [a-z0-9-]+");
-  static_assert(!Info.version.empty() && detail::is_plain(Info.version), "VERSION: not semantic");
-  static_assert(detail::is_plain(Info.vendor) && detail::is_plain(Info.license),
-                "VENDOR and LICENSE: no quotes, no backslashes, no control characters");
-  static_assert(detail::parse_min_host_minor(Info.min_host_abi) >= 0,
-                "MIN_HOST_ABI: write 1.<minor>");
+  static_assert(detail::check_info<Info>());
   constexpr auto ids = [] {
     std::array<std::string_view, detail::kCapabilities<Module>.size()> list{};
     for (std::size_t i = 0; i < list.size(); ++i) {
@@ -308,7 +319,7 @@ template <class Module, const ModuleInfo& Info>
       .min_host_abi = DRASRIOV_MODULE_MIN_HOST_ABI,                                              \
   };                                                                                             \
   constexpr ::drasriov_module_table drasriov_module_table_v1 =                                   \
-      ::drasriov::sdk::make_module_table<__VA_ARGS__>(drasriov_module_info);                     \
+      ::drasriov::sdk::make_module_table<__VA_ARGS__, drasriov_module_info>();                   \
   __attribute__((used, retain, section(DRASRIOV_NOTE_SECTION),                                   \
                  aligned(4))) constexpr auto drasriov_module_note =                              \
       ::drasriov::sdk::make_note<__VA_ARGS__, drasriov_module_info>();                           \

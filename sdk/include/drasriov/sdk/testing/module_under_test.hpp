@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ModuleUnderTest: one instance of a module, driven through its C table as the host drives it: a
-// class by make_module_table<MyModule>(), or a built shared object by its query function. Owns the
+// class by make_module_table<MyModule, kInfo>(), or a built shared object by its query function. Owns the
 // instance; threads as the tags of the ABI allow. A missing capability or member is kUnimplemented.
 #pragma once
 
