@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "driver_process.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <stdexcept>
+
+#include "host/base/result.hpp"
+#include "host/device/pci_address.hpp"
+
+extern char** environ;
+
+namespace drasriov::bench {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kDriver = "sriovnetwork.openshift.io";
+constexpr const char* kNode = "bench-node";
+
+/// Starts argv[0] with output to `log` and returns its pid.
+pid_t spawn(const std::vector<std::string>& argv, const std::vector<std::string>& extra_environment,
+            const fs::path& log) {
+  std::vector<char*> arguments;
+  for (const auto& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
+  arguments.push_back(nullptr);
+  std::vector<char*> environment;
+  for (char** entry = environ; *entry != nullptr; ++entry) environment.push_back(*entry);
+  for (const auto& entry : extra_environment)
+    environment.push_back(const_cast<char*>(entry.c_str()));
+  environment.push_back(nullptr);
+
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log.c_str(),
+                                   O_WRONLY | O_CREAT | O_APPEND, 0600);
+  posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
+  pid_t pid = -1;
+  const int error =
+      posix_spawnp(&pid, arguments[0], &actions, nullptr, arguments.data(), environment.data());
+  posix_spawn_file_actions_destroy(&actions);
+  if (error != 0) throw std::runtime_error(errno_error(error, "start " + argv[0]).message());
+  return pid;
+}
+
+int count_files(const fs::path& directory) {
+  std::error_code missing;
+  return static_cast<int>(
+      std::distance(fs::directory_iterator(directory, missing), fs::directory_iterator()));
+}
+
+std::string slurp(const fs::path& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+int count(const std::string& text, const std::string& word) {
+  int found = 0;
+  for (auto at = text.find(word); at != std::string::npos; at = text.find(word, at + word.size()))
+    ++found;
+  return found;
+}
+
+std::string claim_document(const BenchClaim& claim, const std::string& device) {
+  std::ostringstream out;
+  out << "apiVersion: resource.k8s.io/v1\nkind: ResourceClaim\nmetadata: {name: " << claim.name
+      << ", namespace: " << claim.namespace_ << ", uid: " << claim.uid
+      << "}\nspec: {devices: {requests: [{name: vf, exactly: {deviceClassName: " << kDriver
+      << "}}]}}\nstatus:\n  allocation: {devices: {results: [{request: vf, driver: " << kDriver
+      << ", pool: " << kNode << ", device: " << device
+      << "}]}}\n  reservedFor: [{resource: pods, name: pod-" << claim.name << ", uid: pod-"
+      << claim.uid << "}]\n";
+  return out.str();
+}
+
+}  // namespace
+
+Machine::Machine(const fs::path& mksysfs, int vfs, int claims) {
+  std::string name = (fs::temp_directory_path() / "drasriov-bench.XXXXXX").native();
+  if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot create " + name);
+  root_ = name;
+  const int per_pf = vfs < 64 ? vfs : 64;
+  const pid_t maker =
+      spawn({"python3", mksysfs.native(), "--pfs", std::to_string((vfs + per_pf - 1) / per_pf),
+             "--vfs", std::to_string(per_pf), "--out", (root_ / "machine").native()},
+            {}, root_ / "mksysfs.log");
+  int status = 0;
+  if (::waitpid(maker, &status, 0) != maker || status != 0) {
+    throw std::runtime_error("mksysfs.py failed: " + slurp(root_ / "mksysfs.log"));
+  }
+
+  for (const char* directory : {"cluster/claims", "plugins", "registry", "cdi"})
+    fs::create_directories(root_ / directory);
+  std::ofstream(root_ / "cluster/node.yaml")
+      << "apiVersion: v1\nkind: Node\nmetadata: {name: " << kNode << "}\n";
+  std::ofstream(root_ / "config.yaml")
+      << "nodeName: " << kNode << "\ncluster: dir:" << (root_ / "cluster").native()
+      << "\nroots: {sys: " << (root_ / "machine/sys").native() << "}\n";
+
+  for (const auto& entry : fs::directory_iterator(root_ / "machine/sys/bus/pci/devices")) {
+    if (static_cast<int>(claims_.size()) == claims) break;
+    if (!fs::exists(entry.path() / "physfn")) continue;
+    const auto address = device::PciAddress::parse(entry.path().filename().native());
+    const std::string number = std::to_string(claims_.size());
+    const BenchClaim claim{
+        "bench", "claim-" + number,
+        "11111111-2222-4333-8444-" + std::string(12 - number.size(), '0') + number};
+    std::ofstream(root_ / "cluster/claims" / (claim.name + ".yaml"))
+        << claim_document(claim, address.value().device_name());
+    claims_.push_back(claim);
+  }
+}
+
+Machine::~Machine() {
+  std::error_code ignored;
+  fs::remove_all(root_, ignored);
+}
+
+std::string Machine::registration_socket() const {
+  return (root_ / "registry" / (std::string(kDriver) + "-reg.sock")).native();
+}
+
+std::string Machine::dra_socket() const {
+  return (data_directory() / "dra.sock").native();
+}
+
+fs::path Machine::data_directory() const {
+  return root_ / "plugins" / kDriver;
+}
+
+int Machine::published_devices() const {
+  int devices = 0;
+  std::error_code missing;
+  for (const auto& entry : fs::directory_iterator(root_ / "cluster/resourceslices", missing)) {
+    devices += count(slurp(entry.path()), "/pciAddress");
+  }
+  return devices;
+}
+
+int Machine::leftovers() const {
+  return count_files(root_ / "cdi") + count_files(data_directory() / "claims");
+}
+
+DriverProcess::DriverProcess(const fs::path& binary, const Machine& machine)
+    : started_(std::chrono::steady_clock::now()) {
+  const std::string root = machine.root().native();
+  pid_ = spawn(
+      {binary.native(), "run", "--config", root + "/config.yaml"},
+      {"CDI_ROOT=" + root + "/cdi", "KUBELET_REGISTRAR_DIRECTORY_PATH=" + root + "/registry",
+       "KUBELET_PLUGINS_DIRECTORY_PATH=" + root + "/plugins", std::string("NODE_NAME=") + kNode},
+      machine.root() / "driver.log");
+}
+
+DriverProcess::~DriverProcess() {
+  ::kill(pid_, SIGTERM);
+  ::waitpid(pid_, nullptr, 0);
+}
+
+double DriverProcess::resident_mib() const {
+  const std::string status = slurp("/proc/" + std::to_string(pid_) + "/status");
+  const auto at = status.find("VmRSS:");
+  return at == std::string::npos ? 0 : std::strtod(status.c_str() + at + 6, nullptr) / 1024;
+}
+
+double DriverProcess::cpu_seconds() const {
+  // proc(5): utime and stime are fields 14 and 15; the second field may hold blanks, so count from
+  // its ')'.
+  std::istringstream fields(slurp("/proc/" + std::to_string(pid_) + "/stat"));
+  fields.ignore(4096, ')');
+  std::string skipped;
+  for (int field = 3; field < 14; ++field) fields >> skipped;
+  double user = 0;
+  double system = 0;
+  fields >> user >> system;
+  return (user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK));
+}
+
+int DriverProcess::threads() const {
+  return count_files("/proc/" + std::to_string(pid_) + "/task");
+}
+
+int DriverProcess::descriptors() const {
+  return count_files("/proc/" + std::to_string(pid_) + "/fd");
+}
+
+}  // namespace drasriov::bench
