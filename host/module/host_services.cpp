@@ -15,6 +15,7 @@ namespace drasriov::module {
 namespace {
 
 constexpr std::size_t kMostLogFields = 64;
+constexpr std::size_t kMostLabels = 16;
 
 // Called by modules: nothing may throw out of these, so they are noexcept, and running out of
 // memory ends the process.
@@ -92,9 +93,108 @@ constexpr drasriov_paths_v1 kPaths = {
     .sys_is_live = sys_is_live,
 };
 
+/// The module's name and labels as the host's metrics know them.
+class MetricPoint {
+ public:
+  MetricPoint(const drasriov_host& host, drasriov_string name, const drasriov_pair* labels,
+              size_t label_count)
+      : name_("drasriov_module_") {
+    name_ += to_view(name);
+    labels_.push_back({"module", host.instance});
+    for (size_t i = 0; labels != nullptr && i < label_count && i < kMostLabels; ++i) {
+      labels_.push_back({to_view(labels[i].key), to_view(labels[i].value)});
+    }
+  }
+
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  [[nodiscard]] const std::vector<telemetry::Label>& labels() const noexcept { return labels_; }
+
+ private:
+  std::string name_;
+  std::vector<telemetry::Label> labels_;
+};
+
+void counter_add(drasriov_host* host, drasriov_string name, const drasriov_pair* labels,
+                 size_t label_count, double amount) noexcept {
+  const MetricPoint point(*host, name, labels, label_count);
+  host->services.metrics().counter_add(point.name(), point.labels(), amount);
+}
+
+void gauge_set(drasriov_host* host, drasriov_string name, const drasriov_pair* labels,
+               size_t label_count, double value) noexcept {
+  const MetricPoint point(*host, name, labels, label_count);
+  host->services.metrics().gauge_set(point.name(), point.labels(), value);
+}
+
+void histogram_observe(drasriov_host* host, drasriov_string name, const drasriov_pair* labels,
+                       size_t label_count, double value) noexcept {
+  const MetricPoint point(*host, name, labels, label_count);
+  host->services.metrics().histogram_observe(point.name(), point.labels(), value);
+}
+
+constexpr drasriov_metrics_v1 kMetrics = {
+    .struct_size = sizeof(drasriov_metrics_v1),
+    .counter_add = counter_add,
+    .gauge_set = gauge_set,
+    .histogram_observe = histogram_observe,
+};
+
+std::vector<std::string> texts_of(const drasriov_string* texts, size_t count) {
+  std::vector<std::string> out;
+  for (size_t i = 0; texts != nullptr && i < count; ++i) out.emplace_back(to_view(texts[i]));
+  return out;
+}
+
+ProgramResult run_program(drasriov_host& host, const drasriov_call* call,
+                          const drasriov_exec_request* request) {
+  if (request == nullptr || !DRASRIOV_COVERS(request, output_limit)) {
+    return {.status =
+                Error(Code::kInvalidArgument, "exec/1: the request is shorter than that of ABI 1.0",
+                      "report it to the module's vendor")};
+  }
+  if (request->mount != DRASRIOV_MOUNT_CONTAINER && request->mount != DRASRIOV_MOUNT_HOST) {
+    return {.status = Error(Code::kInvalidArgument,
+                            "exec/1: mount " + std::to_string(request->mount) + " is unknown",
+                            "report it to the module's vendor")};
+  }
+  const Call no_deadline;
+  return host.services.programs().run({.path = std::string(to_view(request->path)),
+                                       .args = texts_of(request->args, request->arg_count),
+                                       .environment = texts_of(request->env, request->env_count),
+                                       .input = to_view(request->input),
+                                       .output_limit = request->output_limit,
+                                       .netns_fd = request->netns_fd,
+                                       .host_mounts = request->mount == DRASRIOV_MOUNT_HOST},
+                                      call == nullptr ? no_deadline : call->call);
+}
+
+drasriov_status exec_run(drasriov_host* host, const drasriov_call* call,
+                         const drasriov_exec_request* request,
+                         void (*done)(void* context, const drasriov_exec_result* result),
+                         void* context) noexcept {
+  const ProgramResult result = run_program(*host, call, request);
+  const std::string failure = result.status ? std::string() : result.status.error().to_string();
+  const drasriov_exec_result out = {.struct_size = sizeof(drasriov_exec_result),
+                                    .exit_code = result.exit_code,
+                                    .signal = result.signal,
+                                    .truncated = result.truncated ? 1 : 0,
+                                    .output = to_abi_bytes(result.output),
+                                    .diagnostics = to_abi_bytes(result.diagnostics),
+                                    .failure = to_abi(failure)};
+  if (done != nullptr) done(context, &out);
+  return result.status ? DRASRIOV_OK : static_cast<drasriov_status>(result.status.error().code());
+}
+
+constexpr drasriov_exec_v1 kExec = {
+    .struct_size = sizeof(drasriov_exec_v1),
+    .run = exec_run,
+};
+
 const void* get_service(drasriov_host* /*host*/, drasriov_string id) noexcept {
   const std::string_view name = to_view(id);
   if (name == DRASRIOV_SERVICE_PATHS_1) return &kPaths;
+  if (name == DRASRIOV_SERVICE_METRICS_1) return &kMetrics;
+  if (name == DRASRIOV_SERVICE_EXEC_1) return &kExec;
   return nullptr;
 }
 
@@ -133,6 +233,7 @@ HostServices::HostServices(MachinePaths paths, telemetry::Log& log, telemetry::M
     : paths_(tidied(std::move(paths))),
       log_(log),
       metrics_(metrics),
+      programs_(paths_.roots.proc),
       sys_is_live_(is_sysfs(paths_.roots.sys)) {}
 
 const drasriov_host_table& HostServices::table() noexcept {

@@ -13,6 +13,7 @@
 
 #include "host/config/configuration.hpp"
 #include "host/module/interfaces.hpp"
+#include "host/module/program.hpp"
 #include "host/telemetry/log.hpp"
 #include "host/telemetry/metrics.hpp"
 
@@ -35,6 +36,7 @@ class HostServices {
   [[nodiscard]] bool sys_is_live() const noexcept { return sys_is_live_; }
   [[nodiscard]] telemetry::Log& log() const noexcept { return log_; }
   [[nodiscard]] telemetry::Metrics& metrics() const noexcept { return metrics_; }
+  [[nodiscard]] ProgramRunner& programs() const noexcept { return programs_; }
 
   /// The table that every create() gets.
   [[nodiscard]] static const drasriov_host_table& table() noexcept;
@@ -43,6 +45,7 @@ class HostServices {
   MachinePaths paths_;
   telemetry::Log& log_;
   telemetry::Metrics& metrics_;
+  mutable ProgramRunner programs_;  // locks for itself
   bool sys_is_live_;
 };
 

@@ -11,6 +11,8 @@
 #include <set>
 #include <vector>
 
+#include "host/base/nearest_name.hpp"
+
 namespace drasriov::module {
 namespace {
 
@@ -131,6 +133,7 @@ struct JsonSchema::Node {
   [[nodiscard]] Status check(const json& value, const std::string& path) const;
   [[nodiscard]] Status check_object(const json& value, const std::string& path) const;
   [[nodiscard]] Status check_string(const std::string& value, const std::string& path) const;
+  [[nodiscard]] Error unknown_key(const std::string& key, const std::string& path) const;
 };
 
 /// Turns one schema document into nodes; paths in its errors are those of the schema.
@@ -329,9 +332,7 @@ Status JsonSchema::Node::check_object(const json& value, const std::string& path
   for (const auto& [key, member] : value.items()) {
     const auto known = properties.find(key);
     if (known == properties.end() && !additional) {
-      const std::string keys = listed(properties, [](const auto& entry) { return entry.first; });
-      return violation(path, "unknown key " + shown(json(key)),
-                       keys.empty() ? "no keys are allowed here" : "allowed keys: " + keys);
+      return unknown_key(key, path);
     }
     const Node* const schema =
         known == properties.end() ? additional_schema.get() : known->second.get();
@@ -339,6 +340,18 @@ Status JsonSchema::Node::check_object(const json& value, const std::string& path
     if (auto status = schema->check(member, path + "." + key); !status) return status;
   }
   return {};
+}
+
+Error JsonSchema::Node::unknown_key(const std::string& key, const std::string& path) const {
+  std::string hint = "no keys are allowed here";
+  if (!properties.empty()) {
+    std::vector<std::string_view> keys;
+    for (const auto& [known, schema] : properties) keys.emplace_back(known);
+    const auto nearest = nearest_name(key, keys);
+    hint = nearest ? "did you mean \"" + std::string(*nearest) + "\"? " : "";
+    hint += "allowed keys: " + listed(keys, [](auto known) { return std::string(known); });
+  }
+  return violation(path, "unknown key " + shown(json(key)), std::move(hint));
 }
 
 JsonSchema::JsonSchema(std::unique_ptr<const Node> root) noexcept : root_(std::move(root)) {}

@@ -55,19 +55,7 @@ std::string AbiVersion::to_string() const {
 }
 
 HostAbi HostAbi::of_this_build() noexcept {
-  std::string_view sanitizer = "none";
-#if defined(__SANITIZE_ADDRESS__)
-  sanitizer = "address";
-#elif defined(__SANITIZE_THREAD__)
-  sanitizer = "thread";
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-  sanitizer = "address";
-#elif __has_feature(thread_sanitizer)
-  sanitizer = "thread";
-#endif
-#endif
-  return {.abi = {DRASRIOV_ABI_MAJOR, DRASRIOV_ABI_MINOR}, .sanitizer = sanitizer};
+  return {.abi = {DRASRIOV_ABI_MAJOR, DRASRIOV_ABI_MINOR}, .sanitizer = DRASRIOV_SANITIZER};
 }
 
 Result<Manifest> parse_manifest(std::string_view note) {
@@ -142,6 +130,19 @@ Status check_compatible(const Manifest& manifest, const HostAbi& host) {
                  "build module and host with the same DRASRIOV_SANITIZE");
   }
   return {};
+}
+
+Status check_offered(const std::vector<std::string>& offered,
+                     const std::vector<std::string>& expected) {
+  std::vector<std::string> missing;
+  std::ranges::copy_if(expected, std::back_inserter(missing), [&](const std::string& id) {
+    return std::ranges::find(offered, id) == offered.end();
+  });
+  if (missing.empty()) return {};
+  return Error(Code::kFailedPrecondition,
+               "the configuration expects " + join_names(missing) + ", the module offers only " +
+                   join_names(offered),
+               "choose the right module file, or correct capabilities of the module");
 }
 
 bool is_capability_id(std::string_view text) noexcept {

@@ -50,6 +50,11 @@ struct HostAbi {
 /// another sanitizer.
 [[nodiscard]] Status check_compatible(const Manifest& manifest, const HostAbi& host);
 
+/// FAILED_PRECONDITION, naming what is missing, when a module offers less than the configuration
+/// expects of it.
+[[nodiscard]] Status check_offered(const std::vector<std::string>& offered,
+                                   const std::vector<std::string>& expected);
+
 /// "discovery/1": [a-z0-9.-]+ '/' [0-9]+.
 [[nodiscard]] bool is_capability_id(std::string_view text) noexcept;
 

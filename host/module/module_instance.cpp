@@ -82,8 +82,9 @@ Result<std::unique_ptr<ModuleInstance>> ModuleInstance::create(
   if (auto status = instance->adopt_claim_fields(); !status)
     return status.error().with_context(context);
   if (auto status = instance->adopt_capabilities(); !status) return std::move(status).error();
-  if (auto status = instance->check_expected(entry.capabilities); !status)
+  if (auto status = check_offered(instance->capabilities_, entry.capabilities); !status) {
     return status.error().with_context(context);
+  }
   return instance;
 }
 
@@ -177,18 +178,6 @@ Status ModuleInstance::adopt_capabilities() {
                  "report it to the module's vendor");
   }
   return {};
-}
-
-Status ModuleInstance::check_expected(const std::vector<std::string>& expected) const {
-  std::vector<std::string> missing;
-  std::ranges::copy_if(expected, std::back_inserter(missing), [&](const std::string& id) {
-    return std::ranges::find(capabilities_, id) == capabilities_.end();
-  });
-  if (missing.empty()) return {};
-  return Error(Code::kFailedPrecondition,
-               "the configuration expects " + join_names(missing) + ", the module offers only " +
-                   join_names(capabilities_),
-               "choose the right module file, or correct capabilities of the module");
 }
 
 Status ModuleInstance::start() {

@@ -61,7 +61,6 @@ class ModuleInstance {
   [[nodiscard]] Status create_handle(const config::ModuleEntry& entry);
   [[nodiscard]] Status adopt_claim_fields();
   [[nodiscard]] Status adopt_capabilities();
-  [[nodiscard]] Status check_expected(const std::vector<std::string>& expected) const;
   template <typename Interface, typename Make>
   [[nodiscard]] Status adopt(const char* id, std::unique_ptr<Interface>& target, Make make);
 

@@ -10,8 +10,6 @@
 namespace drasriov::module {
 namespace {
 
-constexpr std::string_view kBuiltin = "builtin:";
-
 /// Libraries by file, so that several instances share one.
 class LibraryCache {
  public:
@@ -20,37 +18,22 @@ class LibraryCache {
         services_(services) {}
 
   [[nodiscard]] Result<std::shared_ptr<const ModuleLibrary>> get(const config::ModuleEntry& entry) {
-    const auto name = expected_name(entry.module);
-    if (name) {
-      for (const StaticModule& candidate : options_.static_modules) {
-        if (candidate.name == *name) return ModuleLibrary::adopt(*name, candidate.table);
-      }
+    const auto name = builtin_name(entry.module);
+    for (const StaticModule& candidate : options_.static_modules) {
+      if (candidate.name == name) return ModuleLibrary::adopt(candidate.name, candidate.table);
     }
-    const auto path = module_path(entry.module, options_.builtin_directory);
-    if (!path) return path.error();
-    const auto file =
-        ModuleFile::open(*path, {.sha256 = entry.sha256, .insecure_dev = options_.insecure_dev});
-    if (!file) return file.error();
-    for (const std::string& relaxation : file->relaxations()) {
-      services_.log().warning("module file " + path->string() + ": " + relaxation +
+    const auto checked = open_entry_file(entry, options_.files);
+    if (!checked) return checked.error();
+    const ModuleFile& file = checked->file;
+    for (const std::string& relaxation : file.relaxations()) {
+      services_.log().warning("module file " + file.path().string() + ": " + relaxation +
                                   ", accepted because of --insecure-dev",
                               {{telemetry::key::kModule, entry.name}});
     }
-    const auto manifest = file->manifest();
-    if (!manifest) return manifest.error();
-    if (name && manifest->name != *name) {
-      return file->about(
-          Error(Code::kFailedPrecondition,
-                "it is module " + manifest->name + ", the configuration expects " + *name,
-                "restore the driver's own file, or give the vendor's by its absolute path"));
-    }
-    if (auto status = check_compatible(*manifest, HostAbi::of_this_build()); !status) {
-      return file->about(status.error());
-    }
-    if (const auto loaded = libraries_.find(file->real_path()); loaded != libraries_.end())
+    if (const auto loaded = libraries_.find(file.real_path()); loaded != libraries_.end())
       return loaded->second;
-    auto library = ModuleLibrary::load(*file, *manifest);
-    if (library) libraries_.emplace(file->real_path(), *library);
+    auto library = ModuleLibrary::load(file, checked->manifest);
+    if (library) libraries_.emplace(file.real_path(), *library);
     return library;
   }
 
@@ -115,26 +98,16 @@ std::string_view phase_name(ModuleState::Phase phase) noexcept {
   return "unknown";
 }
 
-std::optional<std::string> expected_name(const std::string& module) {
-  if (!module.starts_with(kBuiltin)) return std::nullopt;
-  return module.substr(kBuiltin.size());
-}
-
-Result<std::filesystem::path> module_path(const std::string& module,
-                                          const std::filesystem::path& builtin_directory) {
-  const auto name = expected_name(module);
-  if (!name) return std::filesystem::path(module);
-  if (name->empty() || name->find('/') != std::string::npos || name->starts_with('.')) {
-    return Error(Code::kInvalidArgument, "module \"" + module + "\" is no builtin name",
-                 "write builtin:NAME, or the absolute path of a file");
-  }
-  return builtin_directory / (*name + ".so");
-}
-
 Result<std::unique_ptr<ModuleRegistry>> ModuleRegistry::load(
     std::span<const config::ModuleEntry> entries, const HostServices& services,
     const LoadOptions& options) {
   std::unique_ptr<ModuleRegistry> registry(new ModuleRegistry(services));
+  if (options.files.insecure_dev) {
+    services.log().warning(
+        "--insecure-dev: owner and mode of module files are not enforced: whoever can write them "
+        "runs "
+        "code as this driver");
+  }
   LibraryCache libraries(options, services);
   for (const config::ModuleEntry& entry : entries) {
     ModuleState& state = registry->states_.emplace_back();
@@ -254,12 +227,13 @@ void ModuleRegistry::stop(std::chrono::nanoseconds patience,
   for (auto slot = slots_.rbegin(); slot != slots_.rend(); ++slot) {
     const std::string& name = slot->instance->name();
     const Watchdog watchdog(patience, [&] {
-      const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(patience).count();
-      services_.log().error(
-          Error(Code::kDeadlineExceeded,
-                "module " + name + ": stop has not returned for " + std::to_string(seconds) + " s",
-                "report it to the module's vendor: stop must end its threads"),
-          {{telemetry::key::kModule, name}});
+      const auto milliseconds =
+          std::chrono::duration_cast<std::chrono::milliseconds>(patience).count();
+      services_.log().error(Error(Code::kDeadlineExceeded,
+                                  "module " + name + ": stop has not returned for " +
+                                      std::to_string(milliseconds) + " ms",
+                                  "report it to the module's vendor: stop must end its threads"),
+                            {{telemetry::key::kModule, name}});
       stuck(name);
     });
     slot->instance->stop();

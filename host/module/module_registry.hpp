@@ -17,6 +17,7 @@
 
 #include "host/base/result.hpp"
 #include "host/config/configuration.hpp"
+#include "host/module/entry_file.hpp"
 #include "host/module/host_services.hpp"
 #include "host/module/interfaces.hpp"
 #include "host/module/module_instance.hpp"
@@ -30,8 +31,7 @@ struct StaticModule {
 };
 
 struct LoadOptions {
-  std::filesystem::path builtin_directory;  ///< "builtin:NAME" is <builtin_directory>/NAME.so
-  bool insecure_dev = false;
+  FileSource files;
   std::vector<StaticModule> static_modules;
 };
 
@@ -53,13 +53,6 @@ struct ModuleState {
 };
 
 [[nodiscard]] std::string_view phase_name(ModuleState::Phase phase) noexcept;
-
-/// The file that `module` ("builtin:NAME" or a path) means.
-[[nodiscard]] Result<std::filesystem::path> module_path(
-    const std::string& module, const std::filesystem::path& builtin_directory);
-
-/// The name that the note of `module` must have: NAME of "builtin:NAME", else nothing.
-[[nodiscard]] std::optional<std::string> expected_name(const std::string& module);
 
 class ModuleRegistry {
  public:
