@@ -30,7 +30,8 @@
 #include <string>
 #include <string_view>
 
-namespace drasriov::sdk::inline abi_v1 {
+namespace drasriov::sdk {
+inline namespace abi_v1 {
 
 /// A pod (or another object) that a claim is reserved for. Borrowed.
 struct Consumer {
@@ -271,4 +272,5 @@ struct BindingTrampolines {
 
 }  // namespace detail
 
-}  // namespace drasriov::sdk::inline abi_v1
+}  // namespace abi_v1
+}  // namespace drasriov::sdk

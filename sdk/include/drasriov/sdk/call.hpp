@@ -13,7 +13,8 @@
 #include <cstdint>
 #include <string_view>
 
-namespace drasriov::sdk::inline abi_v1 {
+namespace drasriov::sdk {
+inline namespace abi_v1 {
 
 class Call {
  public:
@@ -72,4 +73,5 @@ class Call {
   const drasriov_call* call_;
 };
 
-}  // namespace drasriov::sdk::inline abi_v1
+}  // namespace abi_v1
+}  // namespace drasriov::sdk

@@ -15,7 +15,9 @@
 #include <utility>
 #include <vector>
 
-namespace drasriov::sdk::inline abi_v1::cdi {
+namespace drasriov::sdk {
+inline namespace abi_v1 {
+namespace cdi {
 
 /// Empty strings and absent numbers are left out: the runtime then takes the value of the host's
 /// node.
@@ -229,4 +231,6 @@ class Edits {
   std::vector<Hook> hooks_;
 };
 
-}  // namespace drasriov::sdk::inline abi_v1::cdi
+}  // namespace cdi
+}  // namespace abi_v1
+}  // namespace drasriov::sdk

@@ -23,7 +23,8 @@
 #include <string_view>
 #include <vector>
 
-namespace drasriov::sdk::inline abi_v1 {
+namespace drasriov::sdk {
+inline namespace abi_v1 {
 
 template <class Module>
 concept HasWriteSpec = requires(Module& module, const Call& call, std::string_view view) {
@@ -116,4 +117,5 @@ struct CdiTrampolines {
 
 }  // namespace detail
 
-}  // namespace drasriov::sdk::inline abi_v1
+}  // namespace abi_v1
+}  // namespace drasriov::sdk

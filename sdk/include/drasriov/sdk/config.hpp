@@ -17,7 +17,8 @@
 #include <utility>
 #include <vector>
 
-namespace drasriov::sdk::inline abi_v1 {
+namespace drasriov::sdk {
+inline namespace abi_v1 {
 
 class Config {
  public:
@@ -86,4 +87,5 @@ class Config {
   nlohmann::json json_;
 };
 
-}  // namespace drasriov::sdk::inline abi_v1
+}  // namespace abi_v1
+}  // namespace drasriov::sdk

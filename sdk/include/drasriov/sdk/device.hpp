@@ -17,7 +17,8 @@
 #include <variant>
 #include <vector>
 
-namespace drasriov::sdk::inline abi_v1 {
+namespace drasriov::sdk {
+inline namespace abi_v1 {
 
 /// A semantic version 2.0.0, published under `version` instead of `string`.
 struct Version {
@@ -373,4 +374,5 @@ class AbiDevice {
   drasriov_device abi_{};
 };
 
-}  // namespace drasriov::sdk::inline abi_v1
+}  // namespace abi_v1
+}  // namespace drasriov::sdk

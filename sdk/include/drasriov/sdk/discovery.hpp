@@ -22,7 +22,8 @@
 #include <concepts>
 #include <string_view>
 
-namespace drasriov::sdk::inline abi_v1 {
+namespace drasriov::sdk {
+inline namespace abi_v1 {
 
 /// Where scan and enrich leave what they find. Copies at once; only during the call, on its thread.
 class DeviceSink {
@@ -151,4 +152,5 @@ struct DiscoveryTrampolines {
 
 }  // namespace detail
 
-}  // namespace drasriov::sdk::inline abi_v1
+}  // namespace abi_v1
+}  // namespace drasriov::sdk

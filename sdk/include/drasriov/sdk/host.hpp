@@ -19,7 +19,8 @@
 #include <string_view>
 #include <vector>
 
-namespace drasriov::sdk::inline abi_v1 {
+namespace drasriov::sdk {
+inline namespace abi_v1 {
 
 enum class Level : std::int32_t {
   kDebug = DRASRIOV_LOG_DEBUG,      ///< how a decision was made
@@ -271,4 +272,5 @@ inline Result<ExecResult> Host::exec(const Call& call, const ExecRequest& reques
   return std::move(outcome.result);
 }
 
-}  // namespace drasriov::sdk::inline abi_v1
+}  // namespace abi_v1
+}  // namespace drasriov::sdk

@@ -45,7 +45,8 @@
 #include <type_traits>
 #include <utility>
 
-namespace drasriov::sdk::inline abi_v1 {
+namespace drasriov::sdk {
+inline namespace abi_v1 {
 
 class Config;  // config.hpp
 
@@ -303,7 +304,8 @@ template <class Module, const ModuleInfo& Info>
   return note;
 }
 
-}  // namespace drasriov::sdk::inline abi_v1
+}  // namespace abi_v1
+}  // namespace drasriov::sdk
 
 /// Makes the class the module of this shared object: one table, one ELF note, one exported
 /// function. The DRASRIOV_MODULE_… values come from drasriov_add_module(), so that CMake, note and

@@ -29,7 +29,8 @@
 #include <string>
 #include <string_view>
 
-namespace drasriov::sdk::inline abi_v1 {
+namespace drasriov::sdk {
+inline namespace abi_v1 {
 
 /// The pod as the container runtime names it. Borrowed for the call.
 class PodView {
@@ -277,4 +278,5 @@ struct NetconfTrampolines {
 
 }  // namespace detail
 
-}  // namespace drasriov::sdk::inline abi_v1
+}  // namespace abi_v1
+}  // namespace drasriov::sdk

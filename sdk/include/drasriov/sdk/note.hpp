@@ -12,7 +12,8 @@
 #include <cstdint>
 #include <string_view>
 
-namespace drasriov::sdk::inline abi_v1 {
+namespace drasriov::sdk {
+inline namespace abi_v1 {
 
 /// What a module says about itself beside its code.
 struct ModuleInfo {
@@ -147,4 +148,5 @@ struct ElfNote {
 
 }  // namespace detail
 
-}  // namespace drasriov::sdk::inline abi_v1
+}  // namespace abi_v1
+}  // namespace drasriov::sdk

@@ -24,7 +24,8 @@
 #include <utility>
 #include <variant>
 
-namespace drasriov::sdk::inline abi_v1 {
+namespace drasriov::sdk {
+inline namespace abi_v1 {
 
 enum class Code : drasriov_status {
   kOk = DRASRIOV_OK,
@@ -181,4 +182,5 @@ class [[nodiscard]] Result<void> {
 
 using Status = Result<void>;
 
-}  // namespace drasriov::sdk::inline abi_v1
+}  // namespace abi_v1
+}  // namespace drasriov::sdk

@@ -30,7 +30,8 @@
 #include <utility>
 #include <vector>
 
-namespace drasriov::sdk::inline abi_v1 {
+namespace drasriov::sdk {
+inline namespace abi_v1 {
 
 /// The pod of a sandbox as the runtime names it. Owned.
 struct Pod {
@@ -275,4 +276,5 @@ struct RuntimeHooksTrampolines {
 
 }  // namespace detail
 
-}  // namespace drasriov::sdk::inline abi_v1
+}  // namespace abi_v1
+}  // namespace drasriov::sdk

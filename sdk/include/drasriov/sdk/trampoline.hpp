@@ -17,7 +17,9 @@
 #include <string_view>
 #include <utility>
 
-namespace drasriov::sdk::inline abi_v1::detail {
+namespace drasriov::sdk {
+inline namespace abi_v1 {
+namespace detail {
 
 /// What a drasriov_module* of the C++ layer points to.
 template <class Module>
@@ -96,7 +98,9 @@ Value guarded_or(const Host& host, Value otherwise, std::string_view function,
   return otherwise;
 }
 
-}  // namespace drasriov::sdk::inline abi_v1::detail
+}  // namespace detail
+}  // namespace abi_v1
+}  // namespace drasriov::sdk
 
 /// Defines has_member_NAME<Class>: whether Class, which is not final, has any member of that name,
 /// whatever its kind, signature or access. Used to tell "does not offer the capability" from "got

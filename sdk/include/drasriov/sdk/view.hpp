@@ -12,7 +12,8 @@
 #include <span>
 #include <string_view>
 
-namespace drasriov::sdk::inline abi_v1 {
+namespace drasriov::sdk {
+inline namespace abi_v1 {
 
 [[nodiscard]] constexpr drasriov_string to_abi(std::string_view text) noexcept {
   return {text.data(), text.size()};
@@ -127,4 +128,5 @@ using PairList = ListView<drasriov_pair, &pair_from_abi>;
   return std::nullopt;
 }
 
-}  // namespace drasriov::sdk::inline abi_v1
+}  // namespace abi_v1
+}  // namespace drasriov::sdk

@@ -34,7 +34,9 @@
 #include <utility>
 #include <vector>
 
-namespace drasriov::sdk::inline abi_v1::testing {
+namespace drasriov::sdk {
+inline namespace abi_v1 {
+namespace testing {
 
 struct LogLine {
   Level level = Level::kDebug;
@@ -365,4 +367,6 @@ class FakeHost {
   std::vector<std::uint64_t> cancelled_;
 };
 
-}  // namespace drasriov::sdk::inline abi_v1::testing
+}  // namespace testing
+}  // namespace abi_v1
+}  // namespace drasriov::sdk

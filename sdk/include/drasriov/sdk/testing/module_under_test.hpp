@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ModuleUnderTest: one instance of a module, driven through its C table as the host drives it: a
-// class by make_module_table<MyModule, kInfo>(), or a built shared object by its query function. Owns the
-// instance; threads as the tags of the ABI allow. A missing capability or member is kUnimplemented.
+// class by make_module_table<MyModule, kInfo>(), or a built shared object by its query function.
+// Owns the instance; threads as the tags of the ABI allow. A missing capability or member is
+// kUnimplemented.
 #pragma once
 
 #include <drasriov/abi/cdi.h>
@@ -19,7 +20,9 @@
 #include <utility>
 #include <vector>
 
-namespace drasriov::sdk::inline abi_v1::testing {
+namespace drasriov::sdk {
+inline namespace abi_v1 {
+namespace testing {
 
 /// Counts what watch reports; any thread.
 class ChangeCounter {
@@ -342,4 +345,6 @@ class ModuleUnderTest {
   bool started_ = false;
 };
 
-}  // namespace drasriov::sdk::inline abi_v1::testing
+}  // namespace testing
+}  // namespace abi_v1
+}  // namespace drasriov::sdk

@@ -22,7 +22,9 @@
 #include <utility>
 #include <vector>
 
-namespace drasriov::sdk::inline abi_v1::testing {
+namespace drasriov::sdk {
+inline namespace abi_v1 {
+namespace testing {
 
 namespace detail {
 
@@ -161,4 +163,6 @@ inline std::vector<char*> pointers(std::vector<std::string>& texts) {
   return result;
 }
 
-}  // namespace drasriov::sdk::inline abi_v1::testing
+}  // namespace testing
+}  // namespace abi_v1
+}  // namespace drasriov::sdk

@@ -15,7 +15,9 @@
 #include <string_view>
 #include <vector>
 
-namespace drasriov::sdk::inline abi_v1::testing {
+namespace drasriov::sdk {
+inline namespace abi_v1 {
+namespace testing {
 
 /// The host's side of scan and enrich.
 class RecordedScan {
@@ -220,4 +222,6 @@ class TestNetconfRequest {
   drasriov_netconf_request abi_{};
 };
 
-}  // namespace drasriov::sdk::inline abi_v1::testing
+}  // namespace testing
+}  // namespace abi_v1
+}  // namespace drasriov::sdk
