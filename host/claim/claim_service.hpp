@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the DRA endpoint asks of claims, and what claims tell the rest of the host. Abstract; ClaimRunner implements the
-// first, publish/ the second. [any] thread.
+// What the DRA endpoint asks of claims, and what claims tell the rest of the host. Abstract;
+// ClaimRunner implements the first, publish/ the second. [any] thread.
 #pragma once
 
 #include <functional>
@@ -36,8 +36,9 @@ struct PreparedDevice {
   friend bool operator==(const PreparedDevice&, const PreparedDevice&) = default;
 };
 
-/// Prepares and unprepares claims. Both return at once; `done` is called exactly once from a worker, or from the caller's
-/// thread when the answer is already known. The error's text is what a user reads in the pod's event.
+/// Prepares and unprepares claims. Both return at once; `done` is called exactly once from a
+/// worker, or from the caller's thread when the answer is already known. The error's text is what a
+/// user reads in the pod's event.
 class ClaimService {
  public:
   virtual ~ClaimService() = default;
@@ -51,12 +52,14 @@ class ClaimService {
 /// A device that a claim holds, from the durable intent until the end of Unprepare.
 struct HeldDevice {
   ClaimRef claim;
-  std::string state;          ///< "Preparing", "Prepared", "Undoing", "Quarantined"
-  device::Device published;   ///< as it was when the claim took it: what slices show until it is free again
+  std::string state;  ///< "Preparing", "Prepared", "Undoing", "Quarantined"
+  device::Device
+      published;  ///< as it was when the claim took it: what slices show until it is free again
 };
 
-/// By device name; no value is null. Immutable snapshot; see ClaimEvents::held_changed. The values are shared between
-/// successive snapshots, so that a change costs a node for each held device and copies no attributes.
+/// By device name; no value is null. Immutable snapshot; see ClaimEvents::held_changed. The values
+/// are shared between successive snapshots, so that a change costs a node for each held device and
+/// copies no attributes.
 using HeldDevices = std::map<std::string, std::shared_ptr<const HeldDevice>, std::less<>>;
 using HeldSnapshot = std::shared_ptr<const HeldDevices>;
 
@@ -66,11 +69,12 @@ struct DeviceStatus {
   std::string pool;
   std::string device;
   std::optional<std::string> share_id;
-  std::string config_json;  ///< effective VfConfig, goes into `data`; nothing else (no secrets of CNI)
+  std::string
+      config_json;  ///< effective VfConfig, goes into `data`; nothing else (no secrets of CNI)
   bool ready = false;
-  std::string reason;   ///< CamelCase
+  std::string reason;  ///< CamelCase
   std::string message;
-  bool has_network = false;      ///< the plan has a network step: NetworkReady is reported too
+  bool has_network = false;  ///< the plan has a network step: NetworkReady is reported too
   bool network_ready = false;
   std::string interface_name;
   std::vector<std::string> ips;  ///< canonical CIDR
@@ -78,7 +82,8 @@ struct DeviceStatus {
   friend bool operator==(const DeviceStatus&, const DeviceStatus&) = default;
 };
 
-/// Told off the answer's path. Implementations queue and return; never called under a lock of claim/.
+/// Told off the answer's path. Implementations queue and return; never called under a lock of
+/// claim/.
 class ClaimEvents {
  public:
   virtual ~ClaimEvents() = default;
@@ -87,7 +92,8 @@ class ClaimEvents {
   /// The claim is gone here: nothing more to write about it.
   virtual void forgotten(const ClaimRef& claim) = 0;
   /// A Warning (or Normal) for people, on the claim. `reason` is CamelCase and stable.
-  virtual void event(const ClaimRef& claim, bool warning, std::string reason, std::string message) = 0;
+  virtual void event(const ClaimRef& claim, bool warning, std::string reason,
+                     std::string message) = 0;
   virtual void held_changed(HeldSnapshot held) = 0;
 };
 

@@ -244,6 +244,10 @@ Result<std::vector<ResolvedDevice>> resolve(const ClaimObject& claim,
                    "the scheduler reserves a claim for its pods; the pod was deleted, or its "
                    "nodeName was set by hand");
   }
+  if (modules.cdi == nullptr) {
+    return refused("no enabled module offers cdi/1, so containers would not get their devices",
+                   "enable the module cdi");
+  }
   std::vector<ResolvedDevice> resolved;
   resolved.reserve(claim.devices.size());
   std::set<std::string_view> seen;

@@ -35,6 +35,7 @@ class PlanTest : public ::testing::Test {
     modules_.binding = {&vf_state_, &vfio_, &vhost_};
     modules_.netconf = &netconf_;
     modules_.runtime_hooks = {&hooks_};
+    modules_.cdi = &cdi_;
     vf_state_.takes_part = [](const module::BindingRequest& request, bool) {
       return !request.netconf_json.empty();
     };
@@ -80,6 +81,7 @@ class PlanTest : public ::testing::Test {
   FakeBinding vhost_{"vhost", {"addVhostMount"}, recording_};
   FakeNetconf netconf_{recording_};
   FakeHooks hooks_;
+  testing::FakeCdi cdi_{recording_};
   module::Modules modules_;
   PlanSettings settings_;
   Surroundings surroundings_;
@@ -476,6 +478,15 @@ TEST_F(PlanTest, ANetworkWithoutNetconfOrHooksIsAnError) {
             "request \"main\", device 0000-08-00-0: VfConfig.netAttachDefName is set, but no "
             "enabled module offers "
             "runtime-hooks/1");
+}
+
+TEST_F(PlanTest, WithoutACdiModuleNothingIsPrepared) {
+  modules_.cdi = nullptr;
+  const auto made = plan_one({});
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().to_string(),
+            "no enabled module offers cdi/1, so containers would not get their devices — hint: "
+            "enable the module cdi");
 }
 
 TEST_F(PlanTest, OtherNamespacesMayBeAllowed) {

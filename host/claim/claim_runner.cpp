@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/claim/claim_runner.hpp"
+
+#include <utility>
+
+#include "host/claim/prepare_task.hpp"
+#include "host/claim/runner_context.hpp"
+#include "host/claim/undo.hpp"
+
+namespace drasriov::claim {
+
+ClaimRunner::ClaimRunner(RunnerSettings settings, RunnerParts parts)
+    : context_(std::make_unique<RunnerContext>(std::move(settings), std::move(parts))) {}
+
+ClaimRunner::~ClaimRunner() = default;
+
+void ClaimRunner::prepare(ClaimRef claim, Deadline deadline, Prepared done) {
+  if (auto ok = check_claim_ref(claim); !ok) return done(std::move(ok).error());
+  prepare_claim(*context_, std::move(claim), deadline, std::move(done));
+}
+
+void ClaimRunner::unprepare(ClaimRef claim, Deadline deadline, Unprepared done) {
+  if (auto ok = check_claim_ref(claim); !ok) return done(std::move(ok));
+  unprepare_claim(*context_, std::move(claim), deadline, std::move(done));
+}
+
+}  // namespace drasriov::claim

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ClaimRunner: prepares and unprepares the claims of this node: plan, durable intent, modules, CDI
+// documents, durable answer; undo in reverse. Owned by app/; any thread. Nothing blocks the caller:
+// work runs on the WorkQueue, serial for a claim and for a device, parallel otherwise.
+//
+// Start:  Journal::open → ClaimRunner → recover() → serve the DRA socket.
+// Stop:   close the DRA socket → WorkQueue::stop() (what waits is answered UNAVAILABLE) → destroy.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+
+#include "host/claim/claim_service.hpp"
+#include "host/claim/journal.hpp"
+#include "host/claim/plan.hpp"
+#include "host/claim/work_queue.hpp"
+#include "host/cluster/cluster_api.hpp"
+#include "host/device/inventory.hpp"
+#include "host/module/interfaces.hpp"
+
+namespace drasriov::claim {
+
+struct RunnerSettings {
+  using Duration = std::chrono::milliseconds;
+
+  PlanSettings plan;
+  /// For a caller without a deadline; kubelet gives 45 s (DRA specification, rule R12).
+  Duration call_budget = std::chrono::seconds(40);
+  /// Kept back from the caller's deadline for undoing and answering.
+  Duration answer_margin = std::chrono::seconds(5);
+  /// How long a claim with a network step waits for the container runtime.
+  Duration runtime_wait = std::chrono::seconds(30);
+  /// What an undo has at least, also when the call's time is over.
+  Duration undo_budget = std::chrono::seconds(5);
+  /// First and longest pause between attempts inside a call; doubled, with jitter.
+  Duration retry_first = std::chrono::milliseconds(50);
+  Duration retry_longest = std::chrono::seconds(2);
+  /// The same for a claim that could not be undone.
+  Duration undo_retry_first = std::chrono::seconds(1);
+  Duration undo_retry_longest = std::chrono::seconds(60);
+};
+
+/// Success when the container runtime is connected and has told its live sandboxes: from then on a
+/// pod's network is attached in time. Else UNAVAILABLE with what is missing. [any], returns at
+/// once.
+using RuntimeGate = std::function<Status()>;
+
+/// What the runner works with; all outlive it.
+struct RunnerParts {
+  WorkQueue& queue;
+  Journal& journal;
+  const module::Modules& modules;
+  cluster::ClusterApi& cluster;
+  /// The newest inventory, never null. [any]
+  std::function<device::InventorySnapshot()> inventory;
+  RuntimeGate runtime;
+  ClaimEvents& events;
+};
+
+struct RunnerContext;
+
+class ClaimRunner final : public ClaimService {
+ public:
+  ClaimRunner(RunnerSettings settings, RunnerParts parts);
+  /// REQUIRES: the queue has stopped.
+  ~ClaimRunner() override;
+  ClaimRunner(const ClaimRunner&) = delete;
+  ClaimRunner& operator=(const ClaimRunner&) = delete;
+
+  /// Finishes or undoes what an earlier process left: records that are not final are undone, lost
+  /// CDI documents rewritten, those of nobody removed, what another boot left is forgotten. What is
+  /// not undone by `deadline` goes on behind, its devices blocked. Called once, after the first
+  /// inventory, before any prepare. Errors: the CDI documents cannot be listed or written; the
+  /// runner works all the same, and each claim will say so.
+  [[nodiscard]] Status recover(Deadline deadline);
+
+  void prepare(ClaimRef claim, Deadline deadline, Prepared done) override;
+  void unprepare(ClaimRef claim, Deadline deadline, Unprepared done) override;
+
+ private:
+  std::unique_ptr<RunnerContext> context_;
+};
+
+}  // namespace drasriov::claim

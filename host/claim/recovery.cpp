@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ClaimRunner::recover(): what an earlier process, or an earlier boot, left.
+#include <future>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "host/claim/claim_specs.hpp"
+#include "host/claim/runner_context.hpp"
+#include "host/claim/undo.hpp"
+
+namespace drasriov::claim {
+namespace {
+
+constexpr std::string_view kCallId = "recover";
+
+/// Counts the undos that recover() waits for. Shared with them: those that are late outlive the
+/// call.
+class Pending {
+ public:
+  void add() DRASRIOV_EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    ++count_;
+  }
+  void done() DRASRIOV_EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    if (--count_ == 0) changed_.notify_all();
+  }
+  void wait(Deadline deadline) DRASRIOV_EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    while (count_ > 0 && changed_.wait_until(mutex_, deadline.when())) {
+    }
+  }
+
+ private:
+  Mutex mutex_;
+  CondVar changed_;
+  std::size_t count_ DRASRIOV_GUARDED_BY(mutex_) = 0;
+};
+
+/// The pod's token, waited for on this thread; recovery is the only place where that is right, as
+/// nothing is served yet.
+WorkQueue::Reservation wait_for_pod(WorkQueue& queue, const std::optional<std::string>& pod_uid) {
+  if (!pod_uid) return {};
+  std::promise<WorkQueue::Reservation> promise;
+  auto granted = [&promise](Result<WorkQueue::Reservation> pod) {
+    promise.set_value(pod ? std::move(*pod) : WorkQueue::Reservation());
+  };
+  auto pod = queue.reserve({pod_key(*pod_uid)}, "recovery", Deadline::infinite(), granted);
+  return pod ? std::move(*pod) : promise.get_future().get();
+}
+
+bool has_attachments(const Record& record) {
+  for (const DeviceRecord& device : record.devices) {
+    if (!device.attachments.empty()) return true;
+  }
+  return false;
+}
+
+/// A record of another boot. Nothing of it is on the machine: what was prepared keeps its record,
+/// for the interface names and for the leases of its attachments, until kubelet prepares or
+/// unprepares the claim; the rest goes.
+void forget_boot(RunnerContext& context, const module::Call& call, const Record& record) {
+  const auto pod = wait_for_pod(context.parts.queue, record.pod_uid);
+  if (auto ok = remove_specs(context, call, record); !ok) {
+    context.outbox.warning(record.claim, "CdiFailed", ok.error().to_string());
+  }
+  if (record.state == RecordState::kPrepared || has_attachments(record)) return;
+  if (auto ok = context.parts.journal.erase(record.claim.uid); !ok) {
+    context.outbox.warning(record.claim, "JournalFailed", ok.error().to_string());
+  }
+}
+
+/// Ids of the documents that have an owner. nullopt when a record in quarantine cannot be read: any
+/// document may be its.
+std::optional<std::set<std::string, std::less<>>> owned_documents(const Journal& journal) {
+  std::set<std::string, std::less<>> owned;
+  const auto add = [&owned](const Record& record) {
+    owned.insert(record.claim.uid);
+    if (record.pod_uid) owned.insert(*record.pod_uid);
+  };
+  for (const RecordPtr& record : journal.all()) {
+    if (record->state == RecordState::kPrepared && !journal.is_stale(*record)) add(*record);
+  }
+  for (const Quarantined& bad : journal.quarantined()) {
+    if (bad.claimed == nullptr) return std::nullopt;
+    if (!journal.is_stale(*bad.claimed)) add(*bad.claimed);
+  }
+  return owned;
+}
+
+Status remove_orphans(RunnerContext& context, const module::Call& call) {
+  module::CdiWriter& cdi = *context.parts.modules.cdi;
+  const std::string kind = cdi_kind(context.settings.plan.driver_name);
+  const auto ids = cdi.list_specs(call, kind);
+  if (!ids) return ids.error().with_context("CDI documents");
+  const auto owned = owned_documents(context.parts.journal);
+  if (!owned) return {};
+  Status first;
+  for (const std::string& id : *ids) {
+    if (owned->contains(id)) continue;
+    if (auto ok = cdi.remove_spec(call, kind, id); !ok && first)
+      first = ok.error().with_context("CDI documents");
+  }
+  return first;
+}
+
+}  // namespace
+
+Status ClaimRunner::recover(Deadline deadline) {
+  RunnerContext& context = *context_;
+  Journal& journal = context.parts.journal;
+  module::Call call;
+  call.deadline = deadline;
+  call.id = kCallId;
+
+  for (const Quarantined& bad : journal.quarantined()) {
+    if (!bad.fresh) continue;
+    context.outbox.warning(bad.claimed ? bad.claimed->claim : ClaimRef{"", "", bad.uid},
+                           "RecordQuarantined", bad.reason);
+  }
+
+  const auto pending = std::make_shared<Pending>();
+  std::vector<RecordPtr> prepared;
+  for (const RecordPtr& record : journal.all()) {
+    if (journal.is_stale(*record)) {
+      forget_boot(context, call, *record);
+    } else if (record->state == RecordState::kPrepared) {
+      prepared.push_back(record);
+    } else {
+      pending->add();
+      undo_in_background(context, record->claim.uid, [pending] { pending->done(); });
+    }
+  }
+  pending->wait(deadline);
+  call.deadline = Deadline::after(context.settings.undo_budget);
+
+  Status first;
+  for (const RecordPtr& record : prepared) {
+    const auto pod = wait_for_pod(context.parts.queue, record->pod_uid);
+    if (auto ok = write_specs(context, call, *record); !ok && first) {
+      first = ok.error().with_context("claim " + record->claim.to_string());
+    }
+  }
+  if (context.parts.modules.cdi != nullptr) {
+    if (auto ok = remove_orphans(context, call); !ok && first) first = std::move(ok);
+  }
+  context.outbox.deliver();
+  return first;
+}
+
+}  // namespace drasriov::claim
