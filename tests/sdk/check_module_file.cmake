@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # A built module as its reader sees it: one exported symbol, the note well-formed and as expected, the
 # link options in effect; then the same of a stripped copy.
-#   -D MODULE=<file> -D NAME=<name> -D VERSION=<version> -D CAPABILITIES=<id,id,…> -D WORK=<folder>
+#   -D MODULE=<file> -D NAME=<name> -D VERSION=<version> -D CAPABILITIES=<id,id,…> -D VENDOR=<text>
+#   -D WORK=<folder>
 #   -D NM -D READELF -D OBJCOPY -D STRIP=<programs>
 cmake_minimum_required(VERSION 3.25)
 
@@ -47,7 +48,7 @@ function(check_file _module)
 
   file(READ "${_note}" _manifest OFFSET 24 LIMIT ${_payload_size})
   foreach(_pair IN ITEMS "name=${NAME}" "version=${VERSION}" "schema=1" "abi=1.0" "minHost=1.0"
-      "vendor=dra-driver-sriov tests" "license=Apache-2.0")
+      "vendor=${VENDOR}" "license=Apache-2.0")
     string(REGEX MATCH "^([a-zA-Z]+)=(.*)$" _ignored "${_pair}")
     set(_key "${CMAKE_MATCH_1}")
     set(_expected "${CMAKE_MATCH_2}")
