@@ -178,20 +178,20 @@ std::string Conflict::to_string() const {
          "\" — hint: the older object wins; make their filters disjoint or their names equal";
 }
 
-Advertised advertise(std::span<const Device> devices, const NodeFilters& filters,
+Advertised advertise(std::vector<Device> devices, const NodeFilters& filters,
                      const Settings& settings) {
   Advertised result;
-  result.devices.reserve(devices.size());
+  std::ranges::sort(devices, {}, &Device::name);
   DeviceValues values;
-  for (const Device& device : devices) {
-    if (device.kind != "vf") continue;
+  std::erase_if(devices, [&](Device& device) {
+    if (device.kind != "vf") return true;
     read_values(device, settings.driver_name, values);
     const Named named = name_of(device, filters, values, result.conflicts, [](const auto&...) {});
-    if (!is_published(named, settings)) continue;
-    result.devices.push_back(device);
-    set_resource_name(result.devices.back(), settings.driver_name, named.name);
-  }
-  std::ranges::sort(result.devices, {}, &Device::name);
+    if (!is_published(named, settings)) return true;
+    set_resource_name(device, settings.driver_name, named.name);
+    return false;
+  });
+  result.devices = std::move(devices);
   return result;
 }
 

@@ -6,7 +6,6 @@
 
 #include <cstddef>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,9 +48,9 @@ struct Advertised {
 };
 
 /// `devices` is a whole inventory in the form to publish (attributes at rest); devices of another
-/// kind than "vf" are passed over.
-[[nodiscard]] Advertised advertise(std::span<const device::Device> devices,
-                                   const NodeFilters& filters, const Settings& settings);
+/// kind than "vf" are dropped.
+[[nodiscard]] Advertised advertise(std::vector<device::Device> devices, const NodeFilters& filters,
+                                   const Settings& settings);
 
 /// One filter asked about one device.
 struct Attempt {

@@ -48,7 +48,7 @@ NodeFilters applied(std::vector<ResourceFilter> objects) {
 }
 
 std::string name_of(const Device& device, const NodeFilters& filters) {
-  const auto result = advertise({&device, 1}, filters, kAll);
+  const auto result = advertise({device}, filters, kAll);
   EXPECT_THAT(result.devices, SizeIs(1));
   const std::string* name = result.devices[0].string_attribute(kResourceName);
   const std::string* multus = result.devices[0].string_attribute(kMultusResourceName);
@@ -185,7 +185,7 @@ TEST(Advertise, AnOldResourceNameDoesNotSurvive) {
   device.attributes["resourceName"] = std::string("old");
   device.attributes[std::string(kDriver) + "/resourceName"] = std::string("old");
   device.attributes[std::string(kMultusResourceName)] = std::string("old");
-  const auto unnamed = advertise({&device, 1}, {}, kAll);
+  const auto unnamed = advertise({device}, {}, kAll);
   EXPECT_EQ(unnamed.devices[0].attributes, vf().attributes);
   EXPECT_EQ(name_of(device, applied({object("f", {{"new", {}}})})), "new");
 }

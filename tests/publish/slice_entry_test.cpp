@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <nlohmann/json.hpp>
 
 namespace drasriov::publish {
@@ -51,6 +52,19 @@ TEST(SliceEntry, AllKindsOfValues) {
       "example.com/names": {"strings": ["a", "b"]},
       "example.com/versions": {"versions": ["1.0.0"]}},
     "capacity": {"sriovnetwork.openshift.io/bandwidth": {"value": "10G"}, "example.com/queues": {"value": "16"}}})"));
+}
+
+// What is read back is compared as text: it must be what nlohmann::json writes, byte for byte.
+TEST(SliceEntry, TextIsCanonical) {
+  Device device = with({{"z", std::string("quote \" backslash \\ tab \t bell \x07 del \x7f")},
+                        {"zz.example/a", std::string("größe €")},
+                        {"a.example/b", std::vector<std::string>{"", "/", "\x1f"}},
+                        {"aa", std::int64_t{std::numeric_limits<std::int64_t>::min()}},
+                        {"v", std::vector<Version>{{"1.0.0"}}}});
+  device.capacities = {{"x", "1"}, {"b.example/x", "2Gi"}};
+  const auto entry = slice_entry(device, kDriver);
+  ASSERT_TRUE(entry.ok()) << entry.error().to_string();
+  EXPECT_EQ(entry->json, json::parse(entry->json).dump());
 }
 
 TEST(SliceEntry, NothingToSayIsOnlyAName) {
@@ -130,9 +144,10 @@ INSTANTIATE_TEST_SUITE_P(
                 "attribute sriovnetwork.openshift.io/vendor: reported twice, with and without the "
                 "driver's domain"},
         BadCase{"NotUtf8", with({{"good", std::string("x")}, {"model", std::string("\xff\xfe")}}),
-                "attribute model is not UTF-8"},
+                "attribute sriovnetwork.openshift.io/model: not UTF-8"},
         BadCase{"CapacityName", with_capacity("no-identifier", "1"),
-                "capacity sriovnetwork.openshift.io/no-identifier: no qualified name"},
+                "capacity sriovnetwork.openshift.io/no-identifier: no qualified name — hint: use "
+                "[domain/]identifier, the identifier a C identifier of at most 32"},
         BadCase{"CapacityValue", with_capacity("c", "ten"),
                 "capacity sriovnetwork.openshift.io/c: \"ten\" is no quantity"}),
     [](const auto& test) { return test.param.name; });
