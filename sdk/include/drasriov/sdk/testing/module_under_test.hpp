@@ -143,7 +143,7 @@ class ModuleUnderTest {
                                       .put_snapshot = [](void* context, drasriov_bytes snapshot) {
                                         *static_cast<std::string*>(context) = from_abi(snapshot);
                                       }};
-    return value_or_error(std::move(bytes), run([&](drasriov_error* error) {
+    return value_or_error(bytes, run([&](drasriov_error* error) {
                             return binding->snapshot(module_, call.handle(), request.abi(), &sink,
                                                      error);
                           }));
@@ -204,7 +204,7 @@ class ModuleUnderTest {
                                      .result = [](void* context, drasriov_string json) {
                                        *static_cast<std::string*>(context) = from_abi(json);
                                      }};
-    return value_or_error(std::move(result), run([&](drasriov_error* error) {
+    return value_or_error(result, run([&](drasriov_error* error) {
                             return netconf->add(module_, call.handle(), request.abi(), &sink,
                                                 error);
                           }));
@@ -285,7 +285,7 @@ class ModuleUnderTest {
         .spec = [](void* context, drasriov_string id) {
           static_cast<std::vector<std::string>*>(context)->emplace_back(from_abi(id));
         }};
-    return value_or_error(std::move(ids), run([&](drasriov_error* error) {
+    return value_or_error(ids, run([&](drasriov_error* error) {
                             return cdi->list_specs(module_, call.handle(), to_abi(kind), &sink,
                                                    error);
                           }));
@@ -332,12 +332,13 @@ class ModuleUnderTest {
     return Error(error.code, std::move(error.message), std::move(error.hint));
   }
 
+  /// By reference: status is of the call that fills the value.
   template <class Value>
-  static Result<Value> value_or_error(Value value, const Status& status) {
+  static Result<Value> value_or_error(Value& value, const Status& status) {
     if (!status.ok()) {
       return status.error();
     }
-    return value;
+    return std::move(value);
   }
 
   const drasriov_module_table& table_;
