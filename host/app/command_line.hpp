@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The command line as a value. Pure but for the help texts' constants; any thread.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "host/base/result.hpp"
+
+namespace drasriov::app {
+
+/// Where the configuration comes from: --config and every flag of a setting that was given.
+struct ConfigArguments {
+  std::optional<std::filesystem::path> file;
+  std::map<std::string, std::string, std::less<>> flags;  ///< by config::Setting::flag
+};
+
+struct RunCommand {
+  ConfigArguments config;
+  bool print_config = false;
+};
+
+enum class OutputFormat : std::uint8_t { kTable, kWide, kJson, kYaml };
+
+struct DevicesCommand {
+  std::filesystem::path sysfs_root = "/sys";
+  std::filesystem::path module_directory;  ///< empty = beside the executable
+  OutputFormat format = OutputFormat::kTable;
+  bool insecure_dev = false;
+};
+
+struct ModuleCommand {
+  enum class Verb : std::uint8_t { kList, kInspect, kVerify };
+  Verb verb = Verb::kList;
+  std::vector<std::string>
+      modules;             ///< "builtin:NAME" or a file; of kInspect and kVerify, at least one
+  ConfigArguments config;  ///< of kList, and the directory and strictness of all
+  bool json = false;
+};
+
+/// The child process of `module verify` (module::VerifyOptions::child); not for people, so no help names it.
+struct VerifyChildCommand {
+  std::filesystem::path module;
+};
+
+struct VersionCommand {
+  bool abi = false;
+};
+
+/// The whole text to print.
+struct HelpCommand {
+  std::string text;
+};
+
+using Command = std::variant<RunCommand, DevicesCommand, ModuleCommand, VerifyChildCommand,
+                             VersionCommand, HelpCommand>;
+
+/// `arguments` without the program's name. INVALID_ARGUMENT: the message names what is wrong, the
+/// hint the nearest known command or flag, or where help is.
+[[nodiscard]] Result<Command> parse_command_line(std::span<const std::string> arguments);
+
+}  // namespace drasriov::app

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/app/configure.hpp"
+
+#include "host/config/load.hpp"
+
+namespace drasriov::app {
+
+Result<config::Configuration> load_configuration(const ConfigArguments& arguments,
+                                                 const config::Environment& environment) {
+  config::Sources sources;
+  if (arguments.file) {
+    sources.file = *arguments.file;
+    sources.file_required = true;
+  }
+  sources.environment = environment;
+  sources.flags = arguments.flags;
+  return config::load(sources);
+}
+
+Status check_runnable(const config::Configuration& configuration) {
+  if (!configuration.node_name.empty()) return {};
+  return Error(Code::kInvalidArgument, "the node has no name",
+               "set NODE_NAME (in a pod: fieldRef spec.nodeName), the flag --node-name or nodeName "
+               "in the file");
+}
+
+}  // namespace drasriov::app

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The steps of `run`, each a small function over the Driver. Their order is the invariant: nothing is touched before
+// this process owns the node, nothing is served before an earlier process' claims are in order, kubelet hears of the
+// driver last.
+#include "host/app/driver.hpp"
+
+#include <array>
+#include <chrono>
+#include <string>
+#include <thread>
+
+#include "host/app/node_health.hpp"
+#include "host/base/durable_file.hpp"
+#include "host/base/thread_annotations.hpp"
+#include "host/cluster/directory/directory_cluster.hpp"
+#include "host/dra/health_service.hpp"
+
+namespace drasriov::app {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr milliseconds kStandbyPoll{250};
+constexpr seconds kRecoveryBudget{10};
+/// For calls that kubelet has made already; architecture: at most 10 s.
+constexpr seconds kRunningCallsBudget{10};
+constexpr seconds kModuleStopPatience{5};
+
+/// What the control thread has worked out goes to kubelet's health stream.
+void publish(Driver& driver, const NodeView& view) {
+  driver.endpoint->publish_health(device_health(view, driver.config.node_name));
+}
+
+Status make_data_directory(Driver& driver) {
+  return make_directories(driver.config.data_directory(), 0750);
+}
+
+/// Blocks while another process owns the node: it stands by, without registration, journal or modules.
+Status own_node(Driver& driver) {
+  auto lock = OwnerLock::open(driver.config.data_directory());
+  if (!lock) return lock.error();
+  bool told = false;
+  for (;;) {
+    const auto taken = lock->try_take();
+    if (!taken) return taken.error();
+    if (*taken) break;
+    if (!told) {
+      driver.log.info("another driver serves this node (process " +
+                      lock->owner().value_or("unknown") + "): standing by until it ends");
+      told = true;
+    }
+    if (driver.signals.wait(Deadline::after(kStandbyPoll)) == Signal::kStop) {
+      return Error(Code::kCancelled, "stopped while standing by");
+    }
+  }
+  if (told) driver.log.info("the other driver has ended: this one takes over");
+  driver.lock = *std::move(lock);
+  return {};
+}
+
+Status open_cluster(Driver& driver) {
+  if (driver.config.cluster_directory.empty()) {
+    return Error(Code::kUnimplemented, "cluster: kube is not built into this version of the driver",
+                 "use cluster: dir:PATH, a directory with the API objects as YAML files");
+  }
+  auto cluster = cluster::DirectoryCluster::open(driver.config.cluster_directory, driver.log);
+  if (!cluster) return cluster.error();
+  driver.cluster = *std::move(cluster);
+  return {};
+}
+
+Status load_modules(Driver& driver) {
+  module::MachinePaths paths;
+  paths.roots = driver.config.roots;
+  paths.cdi = driver.config.cdi_root;
+  paths.data = driver.config.data_directory();
+  driver.services.emplace(std::move(paths), driver.log, driver.metrics);
+  if (driver.config.insecure_dev) {
+    driver.log.warning(
+        "insecureDev is on: modules that other users may write are loaded — hint: only for "
+        "development");
+  }
+  module::LoadOptions options;
+  options.files = {driver.builtin_directory, driver.config.insecure_dev};
+  auto registry = module::ModuleRegistry::load(driver.config.modules, *driver.services, options);
+  if (!registry) return registry.error();
+  driver.registry = *std::move(registry);
+  return {};
+}
+
+Status start_modules(Driver& driver) {
+  if (auto started = driver.registry->start(); !started) return started;
+  for (const module::ModuleState& state : driver.registry->states()) {
+    const bool failed = state.phase == module::ModuleState::Phase::kFailed;
+    const std::array<telemetry::Label, 1> labels{telemetry::Label{"module", state.name}};
+    driver.metrics.gauge_set("drasriov_module_up", labels, failed ? 0 : 1);
+  }
+  return {};
+}
+
+void stop_modules(Driver& driver) {
+  driver.registry->stop(kModuleStopPatience, [&driver](const std::string& instance) {
+    driver.log.error("module does not return from stop()", {{telemetry::key::kModule, instance}});
+  });
+}
+
+Status make_control(Driver& driver) {
+  ControlSettings settings;
+  settings.driver_name = driver.config.driver_name;
+  settings.advertise = driver.config.advertise;
+  driver.control.emplace(std::move(settings), driver.registry->modules().discovery, driver.log,
+                         driver.metrics,
+                         [&driver](const NodeView& view) { publish(driver, view); });
+  return {};
+}
+
+/// Before the first scan, so that nothing changes unseen between the two.
+Status watch_machine(Driver& driver) {
+  for (module::Discovery* discovery : driver.registry->modules().discovery) {
+    auto watched = discovery->watch([&control = *driver.control] { control.rescan(); });
+    if (!watched && watched.error().code() != Code::kUnimplemented) return watched;
+    if (!watched) {
+      driver.log.info("this machine cannot be watched: " + watched.error().message() +
+                          " — hint: SIGHUP scans again",
+                      {{telemetry::key::kModule, discovery->instance()}});
+    }
+  }
+  return {};
+}
+
+Status follow_cluster(Driver& driver) {
+  const config::Configuration& config = driver.config;
+  driver.followers.emplace(
+      *driver.cluster, *driver.control, driver.log,
+      Followers::Names{config.driver_name, config.node_name, config.namespace_});
+  driver.followers->start();
+  return {};
+}
+
+void unfollow_cluster(Driver& driver) {
+  driver.followers->stop();
+}
+
+Status look_at_machine(Driver& driver) {
+  driver.control->scan_now();
+  return {};
+}
+
+/// A pod's network is attached by a runtime-hooks module; without one no claim may count on it.
+Status runtime_gate(const module::Modules& modules) {
+  if (modules.runtime_hooks.empty()) {
+    return Error(Code::kFailedPrecondition,
+                 "no module with runtime-hooks/1 is enabled, so nobody would attach the interface",
+                 "enable runtime-nri, or leave netAttachDefName empty and attach with Multus");
+  }
+  return Error(Code::kUnavailable, "the container runtime has not told its sandboxes yet");
+}
+
+Status make_claims(Driver& driver) {
+  auto boot_id = claim::read_boot_id(driver.config.roots.proc);
+  if (!boot_id) return boot_id.error();
+  auto journal = claim::Journal::open(driver.config.data_directory() / "claims", *boot_id);
+  if (!journal) return journal.error();
+  driver.journal = *std::move(journal);
+  for (const claim::Quarantined& record : driver.journal->quarantined()) {
+    driver.log.error("claim record " + record.uid + " is in quarantine: " + record.reason);
+  }
+  driver.queue.emplace(std::max(4U, std::thread::hardware_concurrency()));
+  driver.reports.emplace(*driver.control, driver.log);
+
+  claim::RunnerSettings settings;
+  settings.plan.driver_name = driver.config.driver_name;
+  settings.plan.pool_name = driver.config.node_name;
+  settings.plan.interface_prefix = driver.config.default_interface_prefix;
+  settings.plan.net_attach_def_namespaces = driver.config.net_attach_def_namespaces;
+  const module::Modules& modules = driver.registry->modules();
+  driver.claims.emplace(
+      std::move(settings),
+      claim::RunnerParts{.queue = *driver.queue,
+                         .journal = *driver.journal,
+                         .modules = modules,
+                         .cluster = *driver.cluster,
+                         .inventory = [&control = *driver.control] { return control.inventory(); },
+                         .runtime = [&modules] { return runtime_gate(modules); },
+                         .events = *driver.reports});
+  return {};
+}
+
+void stop_claims(Driver& driver) {
+  driver.queue->stop();
+}
+
+Status recover_claims(Driver& driver) {
+  if (auto recovered = driver.claims->recover(Deadline::after(kRecoveryBudget)); !recovered) {
+    driver.log.error(
+        recovered.error().with_context("recover claims"));  // each claim will say so, too
+  }
+  driver.control->set_held(driver.journal->held());
+  return {};
+}
+
+Status make_endpoint(Driver& driver) {
+  dra::EndpointSettings settings;
+  settings.driver_name = driver.config.driver_name;
+  settings.data_directory = driver.config.data_directory();
+  settings.registrar_directory = driver.config.kubelet_registrar_directory;
+  driver.endpoint.emplace(std::move(settings), *driver.claims, driver.log);
+  return {};
+}
+
+Status start_control(Driver& driver) {
+  return driver.control->start();
+}
+
+void stop_control(Driver& driver) {
+  driver.control->stop();
+}
+
+Status serve_kubelet(Driver& driver) {
+  auto started = driver.endpoint->start();
+  if (!started) driver.endpoint->stop(milliseconds(0));
+  return started;
+}
+
+/// Ends the work of calls that outlast their time, so that the sockets can close.
+class CallTimeLimit {
+ public:
+  CallTimeLimit(claim::WorkQueue& queue, milliseconds budget)
+      : thread_([this, &queue, until = Deadline::after(budget).when()] {
+          {
+            const MutexLock lock(mutex_);
+            while (!done_) {
+              if (!changed_.wait_until(mutex_, until)) break;
+            }
+            if (done_) return;
+          }
+          queue.stop();
+        }) {}
+  ~CallTimeLimit() {
+    {
+      const MutexLock lock(mutex_);
+      done_ = true;
+    }
+    changed_.notify_one();
+    thread_.join();
+  }
+  CallTimeLimit(const CallTimeLimit&) = delete;
+  CallTimeLimit& operator=(const CallTimeLimit&) = delete;
+
+ private:
+  Mutex mutex_;
+  CondVar changed_;
+  bool done_ DRASRIOV_GUARDED_BY(mutex_) = false;
+  std::thread thread_;
+};
+
+void leave_kubelet(Driver& driver) {
+  const CallTimeLimit limit(*driver.queue, kRunningCallsBudget);
+  driver.endpoint->stop(kRunningCallsBudget);
+}
+
+Status serve_health(Driver& driver) {
+  if (driver.config.healthcheck_port < 0) return {};
+  auto service = std::make_unique<dra::HealthService>(
+      driver.endpoint->registration_socket(), driver.endpoint->dra_socket(),
+      [&driver] { return driver.endpoint->registered(); });
+  auto server = dra::HealthServer::start(driver.config.healthcheck_address,
+                                         driver.config.healthcheck_port, std::move(service));
+  if (!server) return server.error();
+  driver.health = *std::move(server);
+  driver.log.info("gRPC health service on " + driver.config.healthcheck_address + ", port " +
+                  std::to_string(driver.health->port()));
+  return {};
+}
+
+void end_health(Driver& driver) {
+  driver.health.reset();
+}
+
+constexpr std::array kSteps = {
+    Step<Driver>{"make the data directory", make_data_directory, nullptr},
+    Step<Driver>{"own the node", own_node, nullptr},
+    Step<Driver>{"open the cluster", open_cluster, nullptr},
+    Step<Driver>{"load modules", load_modules, nullptr},
+    Step<Driver>{"start modules", start_modules, stop_modules},
+    Step<Driver>{"make the control", make_control, nullptr},
+    Step<Driver>{"watch the machine", watch_machine, nullptr},
+    Step<Driver>{"follow the cluster", follow_cluster, unfollow_cluster},
+    Step<Driver>{"look at the machine", look_at_machine, nullptr},
+    Step<Driver>{"open the journal", make_claims, stop_claims},
+    Step<Driver>{"recover claims", recover_claims, nullptr},
+    Step<Driver>{"make kubelet's endpoint", make_endpoint, nullptr},
+    Step<Driver>{"start the control thread", start_control, stop_control},
+    Step<Driver>{"serve kubelet", serve_kubelet, leave_kubelet},
+    Step<Driver>{"serve health probes", serve_health, end_health},
+};
+
+}  // namespace
+
+Driver::Driver(config::Configuration configuration, std::filesystem::path builtin_modules,
+               telemetry::Log& process_log, Signals& process_signals)
+    : config(std::move(configuration)),
+      builtin_directory(std::move(builtin_modules)),
+      log(process_log),
+      signals(process_signals),
+      metrics(process_log) {}
+
+Driver::~Driver() = default;
+
+std::span<const Step<Driver>> driver_steps() {
+  return kSteps;
+}
+
+void log_status(Driver& driver) {
+  for (const module::ModuleState& state : driver.registry->states()) {
+    std::string text =
+        state.module + " " + state.version + " is " + std::string(module::phase_name(state.phase));
+    if (state.error) text += ": " + state.error->to_string();
+    driver.log.info(text, {{telemetry::key::kModule, state.name}});
+  }
+  const auto inventory = driver.control->inventory();
+  driver.log.info(
+      std::to_string(inventory->devices().size()) + " devices, " +
+      std::to_string(inventory->problems().size()) + " problems, " +
+      std::to_string(driver.journal->held()->size()) + " devices held by claims, " +
+      (driver.endpoint->registered() ? "registered with kubelet" : "not registered with kubelet"));
+  for (const auto& [name, held] : *driver.journal->held()) {
+    const std::string claim = held->claim.to_string();
+    driver.log.info("device is held: " + held->state,
+                    {{telemetry::key::kDevice, name}, {telemetry::key::kClaim, claim}});
+  }
+  const std::string metrics = driver.metrics.text();
+  for (std::size_t start = 0; start < metrics.size();) {
+    const auto end = metrics.find('\n', start);
+    const auto line = std::string_view(metrics).substr(start, end - start);
+    const bool is_value = !line.starts_with('#') && line.find("_bucket{") == std::string_view::npos;
+    if (is_value) driver.log.info(line);
+    start = end + 1;
+  }
+}
+
+}  // namespace drasriov::app

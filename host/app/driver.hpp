@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Driver: everything that `run` makes, in the order in which it is made, and the steps that make and end it. Members
+// are destroyed in reverse. One thread (main) starts and stops it; the parts have their own threads.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "host/app/claim_reports.hpp"
+#include "host/app/control.hpp"
+#include "host/app/followers.hpp"
+#include "host/app/owner_lock.hpp"
+#include "host/app/signals.hpp"
+#include "host/app/steps.hpp"
+#include "host/claim/claim_runner.hpp"
+#include "host/claim/journal.hpp"
+#include "host/claim/work_queue.hpp"
+#include "host/cluster/cluster_api.hpp"
+#include "host/cluster/reflector.hpp"
+#include "host/config/configuration.hpp"
+#include "host/dra/endpoint.hpp"
+#include "host/module/module_registry.hpp"
+#include "host/telemetry/log.hpp"
+#include "host/telemetry/metrics.hpp"
+
+namespace drasriov::dra {
+class HealthServer;
+}
+
+namespace drasriov::app {
+
+struct Driver {
+  Driver(config::Configuration configuration, std::filesystem::path builtin_modules,
+         telemetry::Log& process_log, Signals& process_signals);
+  ~Driver();
+  Driver(const Driver&) = delete;
+  Driver& operator=(const Driver&) = delete;
+
+  const config::Configuration config;
+  const std::filesystem::path builtin_directory;
+  telemetry::Log& log;
+  Signals& signals;
+  telemetry::Metrics metrics;
+
+  std::optional<OwnerLock> lock;
+  std::unique_ptr<cluster::ClusterApi> cluster;
+  std::optional<module::HostServices> services;
+  std::unique_ptr<module::ModuleRegistry> registry;
+  std::optional<Control> control;
+  std::optional<Followers> followers;
+  std::unique_ptr<claim::Journal> journal;
+  std::optional<claim::WorkQueue> queue;
+  std::optional<ClaimReports> reports;
+  std::optional<claim::ClaimRunner> claims;
+  std::optional<dra::Endpoint> endpoint;
+  std::unique_ptr<dra::HealthServer> health;
+};
+
+/// In order. After the last one the driver serves.
+[[nodiscard]] std::span<const Step<Driver>> driver_steps();
+
+/// One log line for each module and the metrics: what SIGUSR1 asks for.
+void log_status(Driver& driver);
+
+}  // namespace drasriov::app

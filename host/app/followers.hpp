@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Followers: keeps the control thread told about the node's labels and the filter objects. Owned by app/; the observers
+// run on the reflector's thread.
+#pragma once
+
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+
+#include "host/app/control.hpp"
+#include "host/cluster/cluster_api.hpp"
+#include "host/cluster/reflector.hpp"
+#include "host/telemetry/log.hpp"
+
+namespace drasriov::app {
+
+/// The Node object of this machine.
+class NodeFollower final : public cluster::ReflectorObserver {
+ public:
+  NodeFollower(Control& control, telemetry::Log& log, std::string node_name)
+      : control_(control),
+        log_(log),
+        node_name_(std::move(node_name)) {}
+
+  void replaced(const std::vector<cluster::Json>& objects) override;
+  void changed(const cluster::Json& object) override;
+  void removed(const cluster::Json& object) override;
+  void failed(const Error& error) override;
+
+ private:
+  Control& control_;
+  telemetry::Log& log_;
+  std::string node_name_;
+  std::string last_failure_;
+};
+
+/// All SriovResourceFilters of the driver's namespace. One that cannot be read is left out, with a warning.
+class FilterFollower final : public cluster::ReflectorObserver {
+ public:
+  FilterFollower(Control& control, telemetry::Log& log, std::string driver_name)
+      : control_(control),
+        log_(log),
+        driver_name_(std::move(driver_name)) {}
+
+  void replaced(const std::vector<cluster::Json>& objects) override;
+  void changed(const cluster::Json& object) override;
+  void removed(const cluster::Json& object) override;
+  void failed(const Error& error) override;
+
+ private:
+  void put(const cluster::Json& object);
+  void hand_over();
+
+  Control& control_;
+  telemetry::Log& log_;
+  std::string driver_name_;
+  std::map<std::string, policy::ResourceFilter> filters_;  ///< by name
+  std::string last_failure_;
+};
+
+class Followers {
+ public:
+  struct Names {
+    std::string driver;
+    std::string node;
+    std::string filter_namespace;
+  };
+  /// All but `names` outlive this.
+  Followers(cluster::ClusterApi& api, Control& control, telemetry::Log& log, const Names& names);
+  void start() { reflector_.start(); }
+  void stop() { reflector_.stop(); }
+
+ private:
+  NodeFollower node_;
+  FilterFollower filters_;
+  cluster::Reflector reflector_;
+};
+
+}  // namespace drasriov::app

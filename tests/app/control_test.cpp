@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/app/control.hpp"
+
+#include <gtest/gtest.h>
+
+#include "tests/app/fake_discovery.hpp"
+#include "tests/telemetry/kept_log.hpp"
+
+namespace drasriov::app {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// Keeps what the control thread gave out.
+class Outputs {
+ public:
+  void take(const NodeView& view) {
+    const MutexLock lock(mutex_);
+    views_.push_back(view);
+    changed_.notify_all();
+  }
+  /// The first output that satisfies the condition; nullopt when none comes.
+  std::optional<NodeView> wait_for(const std::function<bool(const NodeView&)>& condition) {
+    const auto until = std::chrono::steady_clock::now() + 20s;
+    const MutexLock lock(mutex_);
+    for (std::size_t next = 0;;) {
+      for (; next < views_.size(); ++next) {
+        if (condition(views_[next])) return views_[next];
+      }
+      if (!changed_.wait_until(mutex_, until)) return std::nullopt;
+    }
+  }
+  std::size_t count() {
+    const MutexLock lock(mutex_);
+    return views_.size();
+  }
+
+ private:
+  Mutex mutex_;
+  CondVar changed_;
+  std::vector<NodeView> views_ DRASRIOV_GUARDED_BY(mutex_);
+};
+
+class ControlTest : public testing::Test {
+ protected:
+  ControlTest() { settings_.debounce = 20ms; }
+
+  Control& make() {
+    modules_ = {&discovery_};
+    return control_.emplace(settings_, modules_, log_, metrics_,
+                            [this](const NodeView& view) { outputs_.take(view); });
+  }
+
+  /// As the cluster tells an empty one.
+  void tell_cluster() {
+    control_->set_filters({});
+    control_->set_node_labels({});
+  }
+
+  ControlSettings settings_;
+  FakeDiscovery discovery_{"fake"};
+  std::vector<module::Discovery*> modules_;
+  telemetry::KeptLog log_;
+  telemetry::Metrics metrics_{log_};
+  Outputs outputs_;
+  std::optional<Control> control_;
+};
+
+std::function<bool(const NodeView&)> devices(std::size_t count) {
+  return [count](const NodeView& view) { return view.inventory->devices().size() == count; };
+}
+
+TEST_F(ControlTest, TheFirstScanIsThereBeforeTheThread) {
+  discovery_.answer({{vf("a"), vf("b")}, {}});
+  Control& control = make();
+  EXPECT_EQ(control.inventory()->version(), 0U);
+  control.scan_now();
+  EXPECT_EQ(control.inventory()->devices().size(), 2U);
+  EXPECT_EQ(outputs_.count(), 0U);
+  tell_cluster();
+  ASSERT_TRUE(control.start());
+  EXPECT_TRUE(outputs_.wait_for(devices(2)));
+}
+
+TEST_F(ControlTest, ARescanThatFindsTheSameChangesNothing) {
+  discovery_.answer({{vf("a")}, {}});
+  Control& control = make();
+  control.scan_now();
+  const auto first = control.inventory();
+  control.scan_now();
+  EXPECT_EQ(control.inventory(), first);
+  tell_cluster();
+  ASSERT_TRUE(control.start());
+  ASSERT_TRUE(outputs_.wait_for(devices(1)));
+  discovery_.answer({{vf("a"), vf("b")}, {}});
+  control.rescan();
+  ASSERT_TRUE(outputs_.wait_for(devices(2)));
+  EXPECT_EQ(control.inventory()->version(), first->version() + 1);
+  EXPECT_EQ(outputs_.count(), 2U);
+}
+
+TEST_F(ControlTest, AFailedScanKeepsTheDevicesAndIsTriedAgain) {
+  settings_.scan_retry = 5ms;
+  discovery_.answer({{vf("a")}, {}});
+  Control& control = make();
+  control.scan_now();
+  tell_cluster();
+  ASSERT_TRUE(control.start());
+  discovery_.fail(Error(Code::kUnavailable, "sysfs is gone"));
+  control.rescan();
+  while (!log_.contains("sysfs is gone")) std::this_thread::yield();
+  EXPECT_EQ(control.inventory()->devices().size(), 1U);
+  discovery_.answer({{vf("a"), vf("b")}, {}});  // nobody calls rescan()
+  EXPECT_TRUE(outputs_.wait_for(devices(2)));
+  EXPECT_TRUE(
+      log_.contains("the devices stay as they were last seen: discovery by fake: sysfs is gone"));
+}
+
+policy::ResourceFilter filter_for(const char* label_value) {
+  policy::ResourceFilter filter;
+  filter.namespace_ = "ns";
+  filter.name = "f";
+  filter.node_selector = {{"zone", label_value}};
+  return filter;
+}
+
+TEST_F(ControlTest, FiltersApplyByTheNodesLabels) {
+  Control& control = make();
+  control.scan_now();
+  ASSERT_TRUE(control.start());
+  control.set_filters({filter_for("a")});
+  control.set_node_labels({{"zone", "b"}});
+  ASSERT_TRUE(
+      outputs_.wait_for([](const NodeView& view) { return view.filters.unselected.size() == 1; }));
+  control.set_node_labels({{"zone", "a"}});
+  EXPECT_TRUE(
+      outputs_.wait_for([](const NodeView& view) { return view.filters.applied.size() == 1; }));
+}
+
+TEST_F(ControlTest, ABurstOfChangesIsOneOutput) {
+  settings_.debounce = 200ms;
+  Control& control = make();
+  control.scan_now();
+  tell_cluster();
+  ASSERT_TRUE(control.start());
+  ASSERT_TRUE(outputs_.wait_for(devices(0)));
+  for (int i = 0; i < 50; ++i) control.set_filters({filter_for("a")});
+  claim::HeldDevices held;
+  held["a"] = std::make_shared<const claim::HeldDevice>();
+  control.set_held(std::make_shared<const claim::HeldDevices>(held));
+  ASSERT_TRUE(outputs_.wait_for([](const NodeView& view) { return view.held->size() == 1; }));
+  EXPECT_EQ(outputs_.count(), 2U);
+}
+
+TEST_F(ControlTest, TheSameLabelsAreNoChange) {
+  Control& control = make();
+  control.scan_now();
+  control.set_filters({});
+  control.set_node_labels({{"zone", "a"}});
+  ASSERT_TRUE(control.start());
+  ASSERT_TRUE(outputs_.wait_for([](const NodeView&) { return true; }));
+  control.set_node_labels({{"zone", "a"}});
+  discovery_.answer({{vf("a")}, {}});
+  control.rescan();
+  ASSERT_TRUE(outputs_.wait_for(devices(1)));
+  control.stop();
+  EXPECT_LE(outputs_.count(), 3U) << "start, the labels of before it, the scan";
+}
+
+TEST_F(ControlTest, NothingGoesOutBeforeFiltersAndLabelsAreKnown) {
+  settings_.debounce = 0ms;
+  discovery_.answer({{vf("a")}, {}});
+  Control& control = make();
+  control.scan_now();
+  control.set_filters({filter_for("a")});
+  ASSERT_TRUE(control.start());
+  discovery_.answer({{vf("a"), vf("b")}, {}});
+  control.rescan();
+  while (control.inventory()->devices().size() != 2) std::this_thread::yield();
+  control.set_node_labels({{"zone", "a"}});
+  const auto first = outputs_.wait_for([](const NodeView&) { return true; });
+  ASSERT_TRUE(first);
+  EXPECT_EQ(first->filters.applied.size(), 1U);
+  EXPECT_EQ(first->inventory->devices().size(), 2U);
+}
+
+TEST_F(ControlTest, AProblemIsLoggedOnce) {
+  discovery_.answer({{}, {{"0000:08:00.2", "no vendor file"}}});
+  Control& control = make();
+  control.scan_now();
+  control.scan_now();
+  std::size_t lines = 0;
+  for (const auto& line : log_.lines())
+    lines += line.text.starts_with("0000:08:00.2: no vendor file") ? 1U : 0U;
+  EXPECT_EQ(lines, 1U);
+}
+
+}  // namespace
+}  // namespace drasriov::app

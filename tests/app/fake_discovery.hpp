@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// FakeDiscovery: a discovery module whose answers the test sets. Thread-safe.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "host/base/thread_annotations.hpp"
+#include "host/module/interfaces.hpp"
+
+namespace drasriov::app {
+
+class FakeDiscovery final : public module::Discovery {
+ public:
+  explicit FakeDiscovery(std::string instance) : instance_(std::move(instance)) {}
+
+  [[nodiscard]] const std::string& instance() const noexcept override { return instance_; }
+  [[nodiscard]] Result<Scan> scan(const module::Call& /*call*/) override {
+    const MutexLock lock(mutex_);
+    if (error_) return *error_;
+    return scan_;
+  }
+  [[nodiscard]] Status enrich(const module::Call& /*call*/, device::Device& device) override {
+    return enricher ? enricher(device) : Status();
+  }
+  [[nodiscard]] Status watch(std::function<void()> /*changed*/) override {
+    return Error(Code::kUnimplemented, "nothing to watch");
+  }
+
+  void answer(Scan scan) {
+    const MutexLock lock(mutex_);
+    scan_ = std::move(scan);
+    error_.reset();
+  }
+  void fail(Error error) {
+    const MutexLock lock(mutex_);
+    error_ = std::move(error);
+  }
+
+  std::function<Status(device::Device&)> enricher;  ///< set before use
+
+ private:
+  std::string instance_;
+  Mutex mutex_;
+  Scan scan_ DRASRIOV_GUARDED_BY(mutex_);
+  std::optional<Error> error_ DRASRIOV_GUARDED_BY(mutex_);
+};
+
+inline device::Device vf(std::string name) {
+  device::Device device;
+  device.name = std::move(name);
+  device.kind = "vf";
+  return device;
+}
+
+}  // namespace drasriov::app
