@@ -10,7 +10,6 @@
 #include <string>
 #include <thread>
 
-#include "host/app/node_health.hpp"
 #include "host/base/durable_file.hpp"
 #include "host/base/thread_annotations.hpp"
 #include "host/cluster/directory/directory_cluster.hpp"
@@ -27,11 +26,8 @@ constexpr seconds kRecoveryBudget{10};
 /// For calls that kubelet has made already; architecture: at most 10 s.
 constexpr seconds kRunningCallsBudget{10};
 constexpr seconds kModuleStopPatience{5};
-
-/// What the control thread has worked out goes to kubelet's health stream.
-void publish(Driver& driver, const NodeView& view) {
-  driver.endpoint->publish_health(device_health(view, driver.config.node_name));
-}
+/// For status and events that still wait to be written.
+constexpr seconds kReportBudget{2};
 
 Status make_data_directory(Driver& driver) {
   return make_directories(driver.config.data_directory(), 0750);
@@ -106,13 +102,22 @@ void stop_modules(Driver& driver) {
   });
 }
 
+Status make_slice_writer(Driver& driver) {
+  publish::SliceWriterSettings settings;
+  settings.driver = driver.config.driver_name;
+  settings.node = driver.config.node_name;
+  driver.slices.emplace(std::move(settings), *driver.cluster, driver.log,
+                        [&published = driver.slices_published] { published = true; });
+  return {};
+}
+
 Status make_control(Driver& driver) {
   ControlSettings settings;
   settings.driver_name = driver.config.driver_name;
   settings.advertise = driver.config.advertise;
   driver.control.emplace(std::move(settings), driver.registry->modules().discovery, driver.log,
                          driver.metrics,
-                         [&driver](const NodeView& view) { publish(driver, view); });
+                         [&driver](const NodeView& view) { driver.offer->make(view); });
   return {};
 }
 
@@ -133,7 +138,7 @@ Status watch_machine(Driver& driver) {
 Status follow_cluster(Driver& driver) {
   const config::Configuration& config = driver.config;
   driver.followers.emplace(
-      *driver.cluster, *driver.control, driver.log,
+      *driver.cluster, *driver.control, *driver.slices, driver.log,
       Followers::Names{config.driver_name, config.node_name, config.namespace_});
   driver.followers->start();
   return {};
@@ -168,7 +173,14 @@ Status make_claims(Driver& driver) {
     driver.log.error("claim record " + record.uid + " is in quarantine: " + record.reason);
   }
   driver.queue.emplace(std::max(4U, std::thread::hardware_concurrency()));
-  driver.reports.emplace(*driver.control, driver.log);
+
+  publish::ClaimReporterSettings reporting;
+  reporting.reporter = {driver.config.driver_name, driver.config.node_name};
+  driver.reporter.emplace(std::move(reporting), *driver.cluster, driver.log,
+                          [&control = *driver.control](claim::HeldSnapshot held) {
+                            control.set_held(std::move(held));
+                          });
+  driver.reporter->start();
 
   claim::RunnerSettings settings;
   settings.plan.driver_name = driver.config.driver_name;
@@ -184,12 +196,13 @@ Status make_claims(Driver& driver) {
                          .cluster = *driver.cluster,
                          .inventory = [&control = *driver.control] { return control.inventory(); },
                          .runtime = [&modules] { return runtime_gate(modules); },
-                         .events = *driver.reports});
+                         .events = *driver.reporter});
   return {};
 }
 
 void stop_claims(Driver& driver) {
   driver.queue->stop();
+  driver.reporter->stop(kReportBudget);
 }
 
 Status recover_claims(Driver& driver) {
@@ -210,12 +223,15 @@ Status make_endpoint(Driver& driver) {
   return {};
 }
 
-Status start_control(Driver& driver) {
+Status start_publishing(Driver& driver) {
+  driver.offer.emplace(driver.config, *driver.slices, *driver.endpoint, driver.log, driver.metrics);
+  driver.slices->start();
   return driver.control->start();
 }
 
-void stop_control(Driver& driver) {
+void stop_publishing(Driver& driver) {
   driver.control->stop();
+  driver.slices->stop();
 }
 
 Status serve_kubelet(Driver& driver) {
@@ -265,7 +281,7 @@ Status serve_health(Driver& driver) {
   if (driver.config.healthcheck_port < 0) return {};
   auto service = std::make_unique<dra::HealthService>(
       driver.endpoint->registration_socket(), driver.endpoint->dra_socket(),
-      [&driver] { return driver.endpoint->registered(); });
+      [&driver] { return driver.slices_published.load(); });
   auto server = dra::HealthServer::start(driver.config.healthcheck_address,
                                          driver.config.healthcheck_port, std::move(service));
   if (!server) return server.error();
@@ -285,6 +301,7 @@ constexpr std::array kSteps = {
     Step<Driver>{"open the cluster", open_cluster, nullptr},
     Step<Driver>{"load modules", load_modules, nullptr},
     Step<Driver>{"start modules", start_modules, stop_modules},
+    Step<Driver>{"make the slice writer", make_slice_writer, nullptr},
     Step<Driver>{"make the control", make_control, nullptr},
     Step<Driver>{"watch the machine", watch_machine, nullptr},
     Step<Driver>{"follow the cluster", follow_cluster, unfollow_cluster},
@@ -292,7 +309,7 @@ constexpr std::array kSteps = {
     Step<Driver>{"open the journal", make_claims, stop_claims},
     Step<Driver>{"recover claims", recover_claims, nullptr},
     Step<Driver>{"make kubelet's endpoint", make_endpoint, nullptr},
-    Step<Driver>{"start the control thread", start_control, stop_control},
+    Step<Driver>{"publish devices", start_publishing, stop_publishing},
     Step<Driver>{"serve kubelet", serve_kubelet, leave_kubelet},
     Step<Driver>{"serve health probes", serve_health, end_health},
 };

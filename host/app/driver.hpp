@@ -4,14 +4,15 @@
 // are destroyed in reverse. One thread (main) starts and stops it; the parts have their own threads.
 #pragma once
 
+#include <atomic>
 #include <filesystem>
 #include <memory>
 #include <optional>
 #include <span>
 
-#include "host/app/claim_reports.hpp"
 #include "host/app/control.hpp"
 #include "host/app/followers.hpp"
+#include "host/app/offer.hpp"
 #include "host/app/owner_lock.hpp"
 #include "host/app/signals.hpp"
 #include "host/app/steps.hpp"
@@ -23,6 +24,8 @@
 #include "host/config/configuration.hpp"
 #include "host/dra/endpoint.hpp"
 #include "host/module/module_registry.hpp"
+#include "host/publish/claim_reporter.hpp"
+#include "host/publish/slice_writer.hpp"
 #include "host/telemetry/log.hpp"
 #include "host/telemetry/metrics.hpp"
 
@@ -49,13 +52,16 @@ struct Driver {
   std::unique_ptr<cluster::ClusterApi> cluster;
   std::optional<module::HostServices> services;
   std::unique_ptr<module::ModuleRegistry> registry;
+  std::atomic<bool> slices_published{false};
+  std::optional<publish::SliceWriter> slices;
   std::optional<Control> control;
   std::optional<Followers> followers;
   std::unique_ptr<claim::Journal> journal;
   std::optional<claim::WorkQueue> queue;
-  std::optional<ClaimReports> reports;
+  std::optional<publish::ClaimReporter> reporter;
   std::optional<claim::ClaimRunner> claims;
   std::optional<dra::Endpoint> endpoint;
+  std::optional<Offer> offer;
   std::unique_ptr<dra::HealthServer> health;
 };
 

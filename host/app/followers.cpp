@@ -107,14 +107,15 @@ void FilterFollower::hand_over() {
   control_.set_filters(std::move(filters));
 }
 
-Followers::Followers(cluster::ClusterApi& api, Control& control, telemetry::Log& log,
-                     const Names& names)
+Followers::Followers(cluster::ClusterApi& api, Control& control, publish::SliceWriter& slices,
+                     telemetry::Log& log, const Names& names)
     : node_(control, log, names.node),
       filters_(control, log, names.driver),
       reflector_(api) {
   reflector_.follow(cluster::nodes(), {.fields = {{"metadata.name", names.node}}}, node_);
   reflector_.follow(cluster::resource_filters(names.driver), {.namespace_ = names.filter_namespace},
                     filters_);
+  reflector_.follow(cluster::resource_slices(), slices.selector(), slices);
 }
 
 }  // namespace drasriov::app

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Followers: keeps the control thread told about the node's labels and the filter objects. Owned by app/; the observers
+// Followers: keeps the control thread told about the node's labels and the filter objects, and the slice writer about
+// its slices. Owned by app/; the observers
 // run on the reflector's thread.
 #pragma once
 
@@ -12,6 +13,7 @@
 #include "host/app/control.hpp"
 #include "host/cluster/cluster_api.hpp"
 #include "host/cluster/reflector.hpp"
+#include "host/publish/slice_writer.hpp"
 #include "host/telemetry/log.hpp"
 
 namespace drasriov::app {
@@ -68,7 +70,8 @@ class Followers {
     std::string filter_namespace;
   };
   /// All but `names` outlive this.
-  Followers(cluster::ClusterApi& api, Control& control, telemetry::Log& log, const Names& names);
+  Followers(cluster::ClusterApi& api, Control& control, publish::SliceWriter& slices,
+            telemetry::Log& log, const Names& names);
   void start() { reflector_.start(); }
   void stop() { reflector_.stop(); }
 

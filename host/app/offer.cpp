@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/app/offer.hpp"
+
+#include <utility>
+
+#include "host/app/node_health.hpp"
+#include "host/policy/advertise.hpp"
+#include "host/publish/at_rest.hpp"
+#include "host/publish/slice_entry.hpp"
+
+namespace drasriov::app {
+
+void Offer::make(const NodeView& view) {
+  std::set<std::string> warnings;
+  publish::AtRest at_rest = publish::devices_at_rest(*view.inventory, *view.held);
+  for (const publish::Withheld& withheld : at_rest.withheld) {
+    warnings.insert("device " + withheld.device + " is not published: " + withheld.reason);
+  }
+  const policy::Advertised advertised = policy::advertise(std::move(at_rest.devices), view.filters,
+                                                          {config_.driver_name, config_.advertise});
+  for (const policy::Conflict& conflict : advertised.conflicts)
+    warnings.insert(conflict.to_string());
+  publish::SliceEntries entries = publish::slice_entries(advertised.devices, config_.driver_name);
+  for (const publish::Rejected& rejected : entries.rejected)
+    warnings.insert(rejected.error.to_string());
+
+  metrics_.gauge_set("drasriov_devices_published", {}, static_cast<double>(entries.entries.size()));
+  slices_.publish(std::move(entries.entries));
+  endpoint_.publish_health(device_health(view, config_.node_name));
+  tell(std::move(warnings));
+}
+
+void Offer::tell(std::set<std::string> warnings) {
+  for (const std::string& warning : warnings) {
+    if (!told_.contains(warning)) log_.warning(warning);
+  }
+  told_ = std::move(warnings);
+}
+
+}  // namespace drasriov::app
