@@ -62,10 +62,11 @@ class Walk {
   sdk::Result<Snapshot> run(const PciScan::Progress& progress);
 
  private:
-  /// A PF that was looked at: where it is in the snapshot and which VF has which index. `why` is
-  /// not empty when it is of no use.
+  /// A PF that was looked at: where it is in the snapshot and which VF has which index. Of no use
+  /// when `why` is not empty.
   struct Parent {
     std::string why;
+    std::string_view hint;
     std::size_t position = 0;
     std::unordered_map<std::string, int> index_of;
   };
@@ -238,8 +239,7 @@ void Walk::visit_vf(const std::string& address, const SysfsDir& dir, const PciUe
   }
   const Parent& pf = parent(pf_address);
   if (!pf.why.empty()) {
-    problem(address, "skipped: physfn leads to " + pf_address + ", which " + pf.why,
-            known(pf_address) ? kBrokenTreeHint : kGoneHint);
+    problem(address, "skipped: physfn leads to " + pf_address + ", which " + pf.why, pf.hint);
     return;
   }
   const auto index = pf.index_of.find(address);
@@ -271,17 +271,19 @@ const Walk::Parent& Walk::parent(const std::string& address) {
 }
 
 Walk::Parent Walk::read_parent(const std::string& address) {
-  const auto useless = [](std::string why) { return Parent{.why = std::move(why)}; };
+  const auto useless = [](std::string why, std::string_view hint = kBrokenTreeHint) {
+    return Parent{.why = std::move(why), .hint = hint};
+  };
   const auto dir = devices_.child(address);
   if (!dir) {
-    return useless("cannot be opened: " + reason(dir.error()));
+    return useless("cannot be opened: " + reason(dir.error()), hint_for(dir.error()));
   }
   const auto entries = (*dir).list();
   const auto has = [&](std::string_view name) {
     return std::find(entries->begin(), entries->end(), name) != entries->end();
   };
   if (!entries) {
-    return useless("cannot be listed: " + reason(entries.error()));
+    return useless("cannot be listed: " + reason(entries.error()), hint_for(entries.error()));
   }
   if (has("physfn")) {
     return useless("is itself a VF");
