@@ -18,7 +18,8 @@ class Debouncer {
   Debouncer(Clock::duration quiet, Clock::duration cap) : quiet_(quiet), cap_(cap) {}
 
   void event(Clock::time_point now) {
-    if (!first_) {
+    if (!pending_) {
+      pending_ = true;
       first_ = now;
     }
     last_ = now;
@@ -26,25 +27,26 @@ class Debouncer {
 
   /// When the pending notice is to be given; nothing while there is none.
   [[nodiscard]] std::optional<Clock::time_point> due() const {
-    if (!first_) {
+    if (!pending_) {
       return std::nullopt;
     }
-    return std::min(last_ + quiet_, *first_ + cap_);
+    return std::min(last_ + quiet_, first_ + cap_);
   }
 
   /// True once, when the pending notice is due: the next event begins a new burst.
   [[nodiscard]] bool take(Clock::time_point now) {
-    if (!first_ || now < *due()) {
+    if (!pending_ || now < *due()) {
       return false;
     }
-    first_.reset();
+    pending_ = false;
     return true;
   }
 
  private:
   Clock::duration quiet_;
   Clock::duration cap_;
-  std::optional<Clock::time_point> first_;
+  bool pending_ = false;
+  Clock::time_point first_;
   Clock::time_point last_;
 };
 
