@@ -60,6 +60,8 @@ function(drasriov_add_module _name)
     CXX_VISIBILITY_PRESET hidden
     VISIBILITY_INLINES_HIDDEN ON
     POSITION_INDEPENDENT_CODE ON
+    # What is tested is what is installed; a path into the build tree would be refused by the driver.
+    BUILD_WITH_INSTALL_RPATH ON
     LINK_DEPENDS "${_map}")
   target_compile_definitions(${_name} PRIVATE
     "DRASRIOV_MODULE_NAME=\"${_name}\""

@@ -36,9 +36,9 @@ inline namespace abi_v1 {
 /// DRASRIOV_COVERS for a pointer to member.
 template <class Struct, class Member>
 [[nodiscard]] bool covers(const Struct* object, Member Struct::*member) noexcept {
-  const auto offset = reinterpret_cast<const std::byte*>(&(object->*member)) -
-                      reinterpret_cast<const std::byte*>(object);
-  return static_cast<std::size_t>(offset) + sizeof(Member) <= object->struct_size;
+  const auto end = reinterpret_cast<const std::byte*>(&(object->*member) + 1) -
+                   reinterpret_cast<const std::byte*>(object);
+  return static_cast<std::size_t>(end) <= object->struct_size;
 }
 
 /// The member, or a zero value where the struct is null or was filled by someone who did not know
