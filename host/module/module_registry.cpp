@@ -102,12 +102,6 @@ Result<std::unique_ptr<ModuleRegistry>> ModuleRegistry::load(
     std::span<const config::ModuleEntry> entries, const HostServices& services,
     const LoadOptions& options) {
   std::unique_ptr<ModuleRegistry> registry(new ModuleRegistry(services));
-  if (options.files.insecure_dev) {
-    services.log().warning(
-        "--insecure-dev: owner and mode of module files are not enforced: whoever can write them "
-        "runs "
-        "code as this driver");
-  }
   LibraryCache libraries(options, services);
   for (const config::ModuleEntry& entry : entries) {
     ModuleState& state = registry->states_.emplace_back();
