@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -20,8 +21,15 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using cluster::Json;
 
+/// How many deletions are remembered before the slices are listed anew instead.
+constexpr std::size_t kMostDeletions = 1024;
+
 std::string name_of(const Json& object) {
   return object.value(Json::json_pointer("/metadata/name"), std::string());
+}
+
+std::string version_of(const Json& object) {
+  return object.value(Json::json_pointer("/metadata/resourceVersion"), std::string());
 }
 
 /// Resource versions of one API server are ordered numbers; 0 for one that is none, which counts as older than all.
@@ -70,46 +78,69 @@ class SliceWriter::Impl {
   }
 
   void replaced(const std::vector<Json>& objects) {
-    std::map<std::string, ObservedSlice> found;
-    for (const Json& object : objects) found.emplace(name_of(object), observe_slice(object));
     const MutexLock lock(mutex_);
-    if (!listed_) return;  // the thread lists for itself before it writes
-    const bool same = std::ranges::equal(found, observed_, [](const auto& a, const auto& b) {
-      return a.first == b.first && a.second.resource_version == b.second.resource_version;
-    });
+    if (!listed_) return;
+    const bool same =
+        objects.size() == observed_.size() && std::ranges::all_of(objects, [&](const Json& object) {
+          const auto known = observed_.find(name_of(object));
+          return known != observed_.end() && known->second.resource_version == version_of(object);
+        });
     if (same) return;
-    observed_ = std::move(found);
+    // This list may be older than our latest writes, and it does not say so. The thread makes its
+    // own, between its writes.
+    listed_ = false;
     foreign_change();
   }
 
   void changed(const Json& object) {
-    const MutexLock lock(mutex_);
-    if (!listed_) return;
     ObservedSlice slice = observe_slice(object);
-    const auto known = observed_.find(slice.name);
-    if (known != observed_.end() &&
-        number_of(slice.resource_version) <= number_of(known->second.resource_version)) {
-      return;  // our own write, or older than it
-    }
-    observed_[slice.name] = std::move(slice);
-    foreign_change();
+    const MutexLock lock(mutex_);
+    if (listed_ && merge(std::move(slice))) foreign_change();
   }
 
   void removed(const Json& object) {
+    const std::string name = name_of(object);
+    const std::uint64_t version = number_of(version_of(object));
     const MutexLock lock(mutex_);
-    if (!listed_ || observed_.erase(name_of(object)) == 0) return;
-    node_uid_
-        .reset();  // perhaps the Node was made anew and its slices collected: look again before creating
-    foreign_change();
+    if (!listed_) return;
+    std::uint64_t& deletion = deletions_[name];
+    deletion = std::max(deletion, version);
+    if (deletions_.size() > kMostDeletions) listed_ = false;
+    const auto known = observed_.find(name);
+    if (known == observed_.end() || number_of(known->second.resource_version) > version) return;
+    observed_.erase(known);
+    slice_vanished();
   }
 
  private:
+  /// Takes in what is newer than what is known, whatever the order in which answers and watch
+  /// events arrive. False: it is old news.
+  bool merge(ObservedSlice slice) DRASRIOV_REQUIRES(mutex_) {
+    const std::uint64_t version = number_of(slice.resource_version);
+    if (const auto deleted = deletions_.find(slice.name);
+        deleted != deletions_.end() && version <= deleted->second) {
+      return false;
+    }
+    const auto known = observed_.find(slice.name);
+    if (known != observed_.end() && version <= number_of(known->second.resource_version))
+      return false;
+    observed_[slice.name] = std::move(slice);
+    return true;
+  }
+
+  /// Perhaps the Node was made anew and its slices were collected: its UID is read again before
+  /// anything is created.
+  void slice_vanished() DRASRIOV_REQUIRES(mutex_) {
+    node_uid_.reset();
+    foreign_change();
+  }
+
   void foreign_change() DRASRIOV_REQUIRES(mutex_) {
     const auto now = Clock::now();
     if (!first_foreign_) first_foreign_ = now;
     const auto quiet_until =
         std::min(now + settings_.quiet, *first_foreign_ + settings_.longest_quiet);
-    due_ = due_ && *due_ < now ? due_ : std::optional(quiet_until);
+    if (!due_ || *due_ > now) due_ = quiet_until;
     wake_.notify_all();
   }
 
@@ -117,14 +148,18 @@ class SliceWriter::Impl {
     for (;;) {
       {
         const MutexLock lock(mutex_);
-        while (!stopping_ && (!wanted_ || !due_ || Clock::now() < *due_)) {
-          wake_.wait_until(mutex_, wanted_ && due_ ? *due_ : Clock::time_point::max());
+        while (!stopping_ && (!(wanted_ || pool_) || !due_ || Clock::now() < *due_)) {
+          wake_.wait_until(mutex_, due_ && (wanted_ || pool_) ? *due_ : Clock::time_point::max());
         }
         if (stopping_) return;
         due_.reset();
         first_foreign_.reset();
+        if (wanted_) {
+          pool_ = Pool{settings_.driver, settings_.node, {}, *std::move(wanted_)};
+          wanted_.reset();
+        }
       }
-      const Status done = synchronise();
+      const Status done = synchronise(*pool_);
       if (done) {
         backoff_ = std::chrono::milliseconds(0);
         last_error_.clear();
@@ -137,25 +172,15 @@ class SliceWriter::Impl {
   }
 
   /// One plan and its writes. An error leaves the rest undone and makes the next pass list first.
-  [[nodiscard]] Status synchronise() {
+  [[nodiscard]] Status synchronise(Pool& pool) {
     if (auto listed = list_once(); !listed) return listed;
-    Pool pool{settings_.driver, settings_.node, {}, {}};
+    if (auto known = know_node(pool); !known) return known;
     std::vector<ObservedSlice> observed;
-    std::optional<std::string> uid;
     {
       const MutexLock lock(mutex_);
-      pool.entries = *wanted_;
+      observed.reserve(observed_.size());
       for (const auto& [name, slice] : observed_) observed.push_back(slice);
-      uid = node_uid_;
     }
-    if (!uid) {
-      auto fresh = read_node_uid();
-      if (!fresh) return std::move(fresh).error();
-      uid = *std::move(fresh);
-      const MutexLock lock(mutex_);
-      node_uid_ = uid;
-    }
-    pool.node_uid = *uid;
     for (ObservedSlice& slice : observed) {
       // What the server made of a content that it stored without some fields counts as that content.
       if (const auto accepted = accepted_.find(slice.digest); accepted != accepted_.end())
@@ -163,6 +188,10 @@ class SliceWriter::Impl {
     }
     const SlicePlan plan = plan_slices(pool, observed, placement_);
     placement_ = plan.placement;
+    std::erase_if(accepted_, [&](const auto& accepted) {
+      return std::ranges::find(plan.slices, accepted.second, &PlannedSlice::digest) ==
+             plan.slices.end();
+    });
     for (const SliceWrite& write : plan.writes) {
       if (auto written = apply(pool, plan, write); !written) {
         const MutexLock lock(mutex_);
@@ -179,18 +208,44 @@ class SliceWriter::Impl {
     return {};
   }
 
+  /// Lists unless the watch has been followed since the last list without a fault.
   [[nodiscard]] Status list_once() {
     {
       const MutexLock lock(mutex_);
       if (listed_) return {};
+      // From here on the watch adds what is newer than the list.
+      listed_ = true;
+      observed_.clear();
+      deletions_.clear();
+      node_uid_.reset();  // slices may have vanished since, and their owner with them
     }
     auto list = cluster_.list(cluster::resource_slices(), selector(), deadline());
-    if (!list) return std::move(list).error();
     const MutexLock lock(mutex_);
-    observed_.clear();
-    for (const Json& object : list->items)
-      observed_.emplace(name_of(object), observe_slice(object));
-    listed_ = true;
+    if (!list) {
+      listed_ = false;
+      return std::move(list).error();
+    }
+    for (const Json& object : list->items) (void)merge(observe_slice(object));
+    return {};
+  }
+
+  [[nodiscard]] Status know_node(Pool& pool) {
+    {
+      const MutexLock lock(mutex_);
+      if (node_uid_) {
+        pool.node_uid = *node_uid_;
+        return {};
+      }
+      node_uid_ = "";  // reset again by a slice that vanishes while the Node is read
+    }
+    auto fresh = read_node_uid();
+    const MutexLock lock(mutex_);
+    if (!fresh) {
+      node_uid_.reset();
+      return std::move(fresh).error();
+    }
+    if (node_uid_) node_uid_ = *fresh;
+    pool.node_uid = *std::move(fresh);
     return {};
   }
 
@@ -209,6 +264,7 @@ class SliceWriter::Impl {
       if (!removed && removed.error().code() != Code::kNotFound) return removed;
       const MutexLock lock(mutex_);
       observed_.erase(write.name);
+      deletions_[write.name] = std::numeric_limits<std::uint64_t>::max();  // whatever comes of it
       return {};
     }
     std::optional<ObservedSlice> existing;
@@ -234,7 +290,7 @@ class SliceWriter::Impl {
                    "DRAListTypeAttributes");
     }
     const MutexLock lock(mutex_);
-    observed_[slice.name] = std::move(slice);
+    (void)merge(std::move(slice));
     return {};
   }
 
@@ -267,6 +323,7 @@ class SliceWriter::Impl {
   std::thread thread_;
 
   // Of the writer's thread.
+  std::optional<Pool> pool_;  ///< what is to be published; nullopt before the first publish()
   Placement placement_;
   std::map<std::string, std::string> accepted_;  ///< digest as stored → digest as sent
   std::chrono::milliseconds backoff_{0};
@@ -276,11 +333,13 @@ class SliceWriter::Impl {
   Mutex mutex_;
   CondVar wake_;
   bool stopping_ DRASRIOV_GUARDED_BY(mutex_) = false;
-  std::optional<std::vector<SliceEntry>> wanted_ DRASRIOV_GUARDED_BY(mutex_);
+  std::optional<std::vector<SliceEntry>> wanted_ DRASRIOV_GUARDED_BY(mutex_);  ///< not taken up yet
   std::optional<Clock::time_point> due_ DRASRIOV_GUARDED_BY(mutex_);
   std::optional<Clock::time_point> first_foreign_ DRASRIOV_GUARDED_BY(mutex_);
-  bool listed_ DRASRIOV_GUARDED_BY(mutex_) = false;  ///< observed_ is complete
+  bool listed_ DRASRIOV_GUARDED_BY(mutex_) = false;  ///< listed since the last fault, or listing
   std::map<std::string, ObservedSlice> observed_ DRASRIOV_GUARDED_BY(mutex_);
+  /// Slice name → version of its deletion, since the last list: a late answer must not revive it.
+  std::map<std::string, std::uint64_t> deletions_ DRASRIOV_GUARDED_BY(mutex_);
   std::optional<std::string> node_uid_ DRASRIOV_GUARDED_BY(mutex_);
 };
 

@@ -51,6 +51,8 @@ class FaultyApi final : public cluster::ClusterApi {
   explicit FaultyApi(cluster::ClusterApi& real) : real_(real) {}
 
   std::function<Json(Json)> on_store;  ///< what the server makes of an object
+  /// Called on the writer's thread when the server has stored something and the writer does not know yet.
+  std::function<void(const Json&)> before_answer;
   void fail_writes(std::initializer_list<Code> codes) {
     const MutexLock lock(mutex_);
     errors_.assign(codes.begin(), codes.end());
@@ -74,12 +76,12 @@ class FaultyApi final : public cluster::ClusterApi {
   Result<Json> create(const cluster::Resource& resource, const Json& object,
                       Deadline deadline) override {
     if (auto error = next_error()) return *error;
-    return real_.create(resource, on_store ? on_store(object) : object, deadline);
+    return answered(real_.create(resource, on_store ? on_store(object) : object, deadline));
   }
   Result<Json> update(const cluster::Resource& resource, const Json& object,
                       Deadline deadline) override {
     if (auto error = next_error()) return *error;
-    return real_.update(resource, on_store ? on_store(object) : object, deadline);
+    return answered(real_.update(resource, on_store ? on_store(object) : object, deadline));
   }
   Status remove(const cluster::Resource& resource, const cluster::ObjectKey& key,
                 const cluster::Preconditions& preconditions, Deadline deadline) override {
@@ -92,6 +94,10 @@ class FaultyApi final : public cluster::ClusterApi {
   }
 
  private:
+  Result<Json> answered(Result<Json> stored) const {
+    if (stored && before_answer) before_answer(*stored);
+    return stored;
+  }
   std::optional<Error> next_error() {
     ++writes_;
     const MutexLock lock(mutex_);
@@ -126,13 +132,17 @@ class SliceWriterTest : public testing::Test {
     std::ofstream(root_ / "node.yaml")
         << "apiVersion: v1\nkind: Node\nmetadata: {name: n1, uid: " << uid << "}\n";
   }
-  void start() {
+  /// Without the reflector: the test tells the writer what a watch would.
+  void start_alone() {
     SliceWriterSettings settings{"d.example.com", "n1", 5s, 20ms, 100ms, 1ms, 4ms};
     writer_ = std::make_unique<SliceWriter>(settings, *api_, log_, [this] { ++passes_; });
+    writer_->start();
+  }
+  void start() {
+    start_alone();
     reflector_ =
         std::make_unique<cluster::Reflector>(*api_, cluster::ReflectorSettings{5s, 1ms, 4ms, 8192});
     reflector_->follow(cluster::resource_slices(), writer_->selector(), *writer_);
-    writer_->start();
     reflector_->start();
   }
   void publish(unsigned count, const std::string& value = "a") {
@@ -174,6 +184,7 @@ class SliceWriterTest : public testing::Test {
   std::unique_ptr<SliceWriter> writer_;
   std::unique_ptr<cluster::Reflector> reflector_;
   std::atomic<int> passes_{0};
+  std::atomic<bool> interfered_{false};
 };
 
 TEST_F(SliceWriterTest, PublishesOwnedCompletePoolAndThenIsSilent) {
@@ -268,6 +279,97 @@ TEST_F(SliceWriterTest, DoesNotFightAServerThatDropsAField) {
   settle();
   EXPECT_EQ(writes, api_->writes());
   EXPECT_NE(std::string::npos, log_.lines().find("without some of its fields"));
+}
+
+// Answers and watch events come over different connections: each order must lead to the same end.
+
+TEST_F(SliceWriterTest, NewsOfADeletionBeforeTheAnswerToTheCreation) {
+  api_->before_answer = [this](const Json& stored) {
+    if (interfered_.exchange(true)) return;
+    ASSERT_TRUE(folder_->remove(cluster::resource_slices(), {"", stored["metadata"]["name"]}, {},
+                                Deadline::infinite()));
+    Json last = stored;
+    last["metadata"]["resourceVersion"] =
+        std::to_string(std::stoull(stored["metadata"]["resourceVersion"].get<std::string>()) + 1);
+    writer_->changed(stored);
+    writer_->removed(last);
+  };
+  start_alone();
+  publish(1);
+  ASSERT_TRUE(eventually([&] { return passes_ > 0; }));
+  EXPECT_TRUE(eventually([&] { return devices() == 1; }));
+}
+
+TEST_F(SliceWriterTest, NewsOfAnEditBeforeTheAnswerToTheUpdate) {
+  start_alone();
+  publish(2);
+  ASSERT_TRUE(eventually([&] { return passes_ == 1; }));
+  api_->before_answer = [this](const Json& stored) {
+    if (interfered_.exchange(true)) return;
+    Json edit = stored;
+    edit["spec"]["devices"].erase(0);
+    const auto now = folder_->update(cluster::resource_slices(), edit, Deadline::infinite());
+    ASSERT_TRUE(now);
+    writer_->changed(*now);
+  };
+  publish(2, "b");
+  ASSERT_TRUE(eventually([&] { return interfered_.load(); }));
+  EXPECT_TRUE(eventually([&] { return devices() == 2; }));
+}
+
+TEST_F(SliceWriterTest, OldNewsChangeNothing) {
+  start_alone();
+  publish(1);
+  ASSERT_TRUE(eventually([&] { return passes_ == 1; }));
+  const Json first = slices()[0];
+  publish(1, "b");
+  ASSERT_TRUE(eventually([&] { return passes_ == 2; }));
+  publish(0);
+  ASSERT_TRUE(eventually([&] { return passes_ == 3; }));
+  const int writes = api_->writes();
+  writer_->changed(first);
+  settle();
+  EXPECT_EQ(passes_, 3) << "an event of a version that was overwritten is no reason to plan";
+  EXPECT_EQ(writes, api_->writes());
+}
+
+// The list of a watch that begins anew may have been made before our latest writes.
+TEST_F(SliceWriterTest, AnOldListDoesNotMakeSlicesTwice) {
+  start_alone();
+  publish(1);
+  ASSERT_TRUE(eventually([&] { return passes_ == 1; }));
+  writer_->replaced({});
+  ASSERT_TRUE(eventually([&] { return passes_ == 2; }));
+  EXPECT_EQ(slices().size(), 1U);
+  EXPECT_EQ(api_->writes(), 1);
+}
+
+// Of a node that was deleted and registered again nothing is left but the list.
+TEST_F(SliceWriterTest, AListWithoutOurSlicesMakesThemAnewWithTheOwnerOfToday) {
+  start_alone();
+  publish(1);
+  ASSERT_TRUE(eventually([&] { return passes_ == 1; }));
+  write_node("node-uid-2");
+  ASSERT_TRUE(eventually([&] {
+    return (*folder_->get(cluster::nodes(), {"", "n1"}, Deadline::infinite()))["metadata"]["uid"] ==
+           "node-uid-2";
+  }));
+  ASSERT_TRUE(folder_->remove(cluster::resource_slices(), {"", slices()[0]["metadata"]["name"]}, {},
+                              Deadline::infinite()));
+  writer_->replaced({});
+  ASSERT_TRUE(eventually([&] { return slices().size() == 1; }));
+  EXPECT_EQ(slices()[0]["metadata"]["ownerReferences"][0]["uid"], "node-uid-2");
+}
+
+TEST_F(SliceWriterTest, ARefusedSliceIsReportedOnceAndTriedAgainWithOtherDevices) {
+  start();
+  api_->fail_writes({Code::kInvalidArgument});
+  publish(1);
+  ASSERT_TRUE(eventually([&] {
+    return log_.lines().find("publish slices: injected INVALID_ARGUMENT") != std::string::npos;
+  }));
+  publish(1, "b");
+  EXPECT_TRUE(eventually([&] { return devices() == 1; }));
 }
 
 }  // namespace
