@@ -156,7 +156,7 @@ class Node {
                                                               return runtime_;
                                                             },
                                                             *events});
-    return runner->recover(Deadline::after(std::chrono::seconds(10)));
+    return runner->recover(Deadline::after(recovery_budget));
   }
   void stop() {
     if (queue) queue->stop();
@@ -251,6 +251,7 @@ class Node {
   FakeCluster cluster;
   module::Modules modules;
   RunnerSettings settings;
+  std::chrono::milliseconds recovery_budget = std::chrono::seconds(10);
 
   std::unique_ptr<Journal> journal;
   std::unique_ptr<WorkQueue> queue;
