@@ -207,8 +207,8 @@ Status set_nri_index(Configuration& c, std::string_view text) {
 Status set_address(Configuration& c, std::string_view text) {
   // gRPC resolves it when the port is opened; here only what would change the meaning of
   // "address:port" is refused.
-  if (text.empty() || text.find_first_of(" \t/") != std::string_view::npos) {
-    return invalid(text, "an address to listen on", "for example 127.0.0.1, 0.0.0.0 or [::]");
+  if (text.empty() || text.find_first_of(" \t/[]") != std::string_view::npos) {
+    return invalid(text, "an address to listen on", "for example 127.0.0.1, 0.0.0.0 or ::");
   }
   c.healthcheck_address = text;
   return {};

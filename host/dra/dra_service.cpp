@@ -70,6 +70,35 @@ Status check(const claim::ClaimRef& claim) {
                                            "\", uid \"" + claim.uid + "\"");
 }
 
+/// One line for each claim of a call. A failure is handled here, so it is logged here.
+class AnswerLog {
+ public:
+  AnswerLog(telemetry::Log& log, const claim::ClaimRef& claim, std::string_view verb)
+      : log_(log),
+        claim_(claim.to_string()),
+        verb_(verb) {}
+
+  /// After the answer, so that it costs kubelet nothing.
+  template <typename Outcome>
+  void write(const Outcome& outcome) const {
+    const auto took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin_);
+    const std::string after = std::string(verb_) + " after " + std::to_string(took.count()) + " µs";
+    if (outcome) {
+      log_.info("claim " + after, {{telemetry::key::kClaim, claim_}});
+    } else {
+      log_.error("claim not " + after + ": " + outcome.error().to_string(),
+                 {{telemetry::key::kClaim, claim_}});
+    }
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  telemetry::Log& log_;
+  std::string claim_;
+  std::string_view verb_;  ///< "prepared", "unprepared": constants
+  Clock::time_point begin_ = Clock::now();
+};
+
 template <typename Api, typename Entry>
 void fill_devices(Entry& entry, const std::vector<claim::PreparedDevice>& devices) {
   for (const auto& device : devices) {
@@ -100,21 +129,25 @@ grpc::ServerUnaryReactor* DraService<Api>::NodePrepareResources(
   const auto answers =
       std::make_shared<Collector<typename Api::PrepareResponse>>(reactor, response, claims.size());
   for (const auto& claim : claims) {
+    const AnswerLog log(log_, claim, "prepared");
     if (const auto checked = check(claim); !checked) {
       answers->answer(claim.uid,
                       [&](auto& entry) { entry.set_error(checked.error().to_string()); });
+      log.write(checked);
       continue;
     }
-    claims_.prepare(claim, deadline,
-                    [answers, uid = claim.uid](Result<std::vector<claim::PreparedDevice>> result) {
-                      answers->answer(uid, [&](auto& entry) {
-                        if (result) {
-                          fill_devices<Api>(entry, *result);
-                        } else {
-                          entry.set_error(result.error().to_string());
-                        }
-                      });
-                    });
+    claims_.prepare(
+        claim, deadline,
+        [answers, log, uid = claim.uid](Result<std::vector<claim::PreparedDevice>> result) {
+          answers->answer(uid, [&](auto& entry) {
+            if (result) {
+              fill_devices<Api>(entry, *result);
+            } else {
+              entry.set_error(result.error().to_string());
+            }
+          });
+          log.write(result);
+        });
   }
   return reactor;
 }
@@ -133,15 +166,18 @@ grpc::ServerUnaryReactor* DraService<Api>::NodeUnprepareResources(
   const auto answers = std::make_shared<Collector<typename Api::UnprepareResponse>>(
       reactor, response, claims.size());
   for (const auto& claim : claims) {
+    const AnswerLog log(log_, claim, "unprepared");
     if (const auto checked = check(claim); !checked) {
       answers->answer(claim.uid,
                       [&](auto& entry) { entry.set_error(checked.error().to_string()); });
+      log.write(checked);
       continue;
     }
-    claims_.unprepare(claim, deadline, [answers, uid = claim.uid](const Status& result) {
+    claims_.unprepare(claim, deadline, [answers, log, uid = claim.uid](const Status& result) {
       answers->answer(uid, [&](auto& entry) {
         if (!result) entry.set_error(result.error().to_string());
       });
+      log.write(result);
     });
   }
   return reactor;

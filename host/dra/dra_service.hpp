@@ -14,6 +14,7 @@
 #include "dra_proto/dra_v1.grpc.pb.h"
 #include "dra_proto/dra_v1beta1.grpc.pb.h"
 #include "host/claim/claim_service.hpp"
+#include "host/telemetry/log.hpp"
 
 namespace drasriov::dra {
 
@@ -43,8 +44,8 @@ struct ApiV1Beta1 {
 template <typename Api>
 class DraService final : public Api::Service {
  public:
-  /// `claims` outlives the server's shutdown.
-  explicit DraService(claim::ClaimService& claims) : claims_(claims) {}
+  /// Both outlive the server's shutdown.
+  DraService(claim::ClaimService& claims, telemetry::Log& log) : claims_(claims), log_(log) {}
 
   grpc::ServerUnaryReactor* NodePrepareResources(grpc::CallbackServerContext* context,
                                                  const typename Api::PrepareRequest* request,
@@ -55,6 +56,7 @@ class DraService final : public Api::Service {
 
  private:
   claim::ClaimService& claims_;
+  telemetry::Log& log_;
 };
 
 extern template class DraService<ApiV1>;

@@ -87,8 +87,8 @@ class Endpoint::Impl {
       : settings_(std::move(settings)),
         claims_(claims),
         log_(log),
-        v1_(claims),
-        v1beta1_(claims) {}
+        v1_(claims, log),
+        v1beta1_(claims, log) {}
 
   ~Impl() { stop(milliseconds(0)); }
 

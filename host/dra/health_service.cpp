@@ -13,11 +13,10 @@ namespace api = k8s::io::kubelet::pkg::apis::dra::v1;
 
 constexpr std::chrono::seconds kProbeBudget{1};
 
+/// A connection of its own, not one that may have been open since before somebody removed the socket.
 std::shared_ptr<grpc::Channel> connect(const std::string& socket) {
   grpc::ChannelArguments arguments;
-  // A socket that came back is tried again at once, not after gRPC's growing back-off.
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   return grpc::CreateCustomChannel("unix:" + socket, grpc::InsecureChannelCredentials(), arguments);
 }
 
@@ -28,23 +27,27 @@ class HealthService::Probe {
  public:
   static void run(HealthService& service, grpc::ServerUnaryReactor* reactor,
                   HealthCheckResponse* response) {
-    auto* probe =
-        new Probe(reactor, response);  // NOLINT: ends in finish_one(), after the second callback
+    // NOLINTNEXTLINE: ends in finish_one(), after the second callback
+    auto* probe = new Probe(service, reactor, response);
     const auto deadline = std::chrono::system_clock::now() + kProbeBudget;
     probe->registration_context_.set_deadline(deadline);
     probe->dra_context_.set_deadline(deadline);
-    service.registration_->async()->GetInfo(
+    probe->registration_->async()->GetInfo(
         &probe->registration_context_, &probe->info_request_, &probe->info_,
         [probe](const grpc::Status& status) { probe->finish_one(status); });
-    service.dra_->async()->NodePrepareResources(
+    probe->dra_->async()->NodePrepareResources(
         &probe->dra_context_, &probe->prepare_request_, &probe->prepare_,
         [probe](const grpc::Status& status) { probe->finish_one(status); });
   }
 
  private:
-  Probe(grpc::ServerUnaryReactor* reactor, HealthCheckResponse* response)
+  Probe(const HealthService& service, grpc::ServerUnaryReactor* reactor,
+        HealthCheckResponse* response)
       : reactor_(reactor),
-        response_(response) {}
+        response_(response),
+        registration_(
+            pluginregistration::Registration::NewStub(connect(service.registration_socket_))),
+        dra_(api::DRAPlugin::NewStub(connect(service.dra_socket_))) {}
 
   void finish_one(const grpc::Status& status) {
     if (!status.ok()) serving_ = false;
@@ -57,6 +60,8 @@ class HealthService::Probe {
 
   grpc::ServerUnaryReactor* const reactor_;
   HealthCheckResponse* const response_;
+  const std::unique_ptr<pluginregistration::Registration::Stub> registration_;
+  const std::unique_ptr<api::DRAPlugin::Stub> dra_;
   std::atomic<int> open_{2};
   std::atomic<bool> serving_{true};
   grpc::ClientContext registration_context_;
@@ -67,10 +72,10 @@ class HealthService::Probe {
   api::NodePrepareResourcesResponse prepare_;
 };
 
-HealthService::HealthService(const std::string& registration_socket, const std::string& dra_socket,
+HealthService::HealthService(std::string registration_socket, std::string dra_socket,
                              std::function<bool()> ready)
-    : registration_(pluginregistration::Registration::NewStub(connect(registration_socket))),
-      dra_(api::DRAPlugin::NewStub(connect(dra_socket))),
+    : registration_socket_(std::move(registration_socket)),
+      dra_socket_(std::move(dra_socket)),
       ready_(std::move(ready)) {}
 
 grpc::ServerUnaryReactor* HealthService::Check(grpc::CallbackServerContext* context,

@@ -25,7 +25,7 @@ namespace drasriov::dra {
 class HealthService final : public grpc::health::v1::Health::CallbackService {
  public:
   /// `ready` [note].
-  HealthService(const std::string& registration_socket, const std::string& dra_socket,
+  HealthService(std::string registration_socket, std::string dra_socket,
                 std::function<bool()> ready);
 
   grpc::ServerUnaryReactor* Check(grpc::CallbackServerContext* context,
@@ -35,9 +35,9 @@ class HealthService final : public grpc::health::v1::Health::CallbackService {
  private:
   class Probe;
 
-  std::unique_ptr<pluginregistration::Registration::Stub> registration_;
-  std::unique_ptr<k8s::io::kubelet::pkg::apis::dra::v1::DRAPlugin::Stub> dra_;
-  std::function<bool()> ready_;
+  const std::string registration_socket_;
+  const std::string dra_socket_;
+  const std::function<bool()> ready_;
 };
 
 /// The server of it.

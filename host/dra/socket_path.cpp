@@ -93,9 +93,10 @@ Result<std::string> registration_socket_path(const fs::path& directory,
 }
 
 Result<std::string> dra_socket_path(const fs::path& data_directory) {
-  std::string path = (data_directory / "dra.sock").native();
-  if (path.size() <= kMaxSocketPath) return path;
-  return too_long(path, "kubelet-plugins-directory-path or driverName");
+  // The private socket beside it (PublishedSocket) has the longer name.
+  const std::string longest = (data_directory / ".dra-012345").native();
+  if (longest.size() <= kMaxSocketPath) return (data_directory / "dra.sock").native();
+  return too_long(longest, "kubelet-plugins-directory-path or driverName");
 }
 
 PublishedSocket::PublishedSocket(std::string public_path, std::string_view prefix)

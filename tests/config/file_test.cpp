@@ -43,7 +43,7 @@ kubeletRegistrarDirectory: /k/registry
 cdiRoot: /k/../cdi
 moduleDirectory: /opt/modules
 healthcheckPort: 51515
-healthcheckAddress: "[::]"
+healthcheckAddress: "::"
 defaultInterfacePrefix: net
 nriPluginName: sriov
 nriPluginIndex: 07
@@ -81,7 +81,7 @@ modules:
   EXPECT_EQ(c.cdi_root, "/cdi");
   EXPECT_EQ(c.module_directory, "/opt/modules");
   EXPECT_EQ(c.healthcheck_port, 51515);
-  EXPECT_EQ(c.healthcheck_address, "[::]");
+  EXPECT_EQ(c.healthcheck_address, "::");
   EXPECT_EQ(c.default_interface_prefix, "net");
   EXPECT_EQ(c.nri_plugin_name, "sriov");
   EXPECT_EQ(c.nri_plugin_index, "07");

@@ -182,6 +182,8 @@ TEST_F(EndpointTest, AnswersEachClaimOfACallByItself) {
   EXPECT_EQ(*shared.share_id, first.devices(0).share_id());
   EXPECT_FALSE(first.devices(1).has_share_id());
   EXPECT_EQ("claim ns/c-u2: no device — hint: publish it", response.claims().at("u2").error());
+  EXPECT_TRUE(eventually([&] { return log_.has("claim not prepared after "); }));
+  EXPECT_TRUE(log_.has("claim prepared after "));
   EXPECT_EQ("", response.claims().at("u3").error());
   EXPECT_EQ(3U, claims_.calls().size()) << "a claim that is named twice is prepared once";
 }
@@ -401,6 +403,23 @@ TEST_F(EndpointTest, HealthServiceAsksBothSockets) {
 
   endpoint_->stop(0ms);
   EXPECT_EQ(HealthCheckResponse::NOT_SERVING, check(port, "liveness", status));
+}
+
+TEST_F(EndpointTest, LivenessConnectsAnewEachTime) {
+  start();
+  auto server = HealthServer::start(
+      "127.0.0.1", 0,
+      std::make_unique<HealthService>(endpoint_->registration_socket(), dra_path().native() + ".2",
+                                      [] { return true; }));
+  ASSERT_TRUE(server) << server.error().to_string();
+  const int port = (*server)->port();
+  using grpc::health::v1::HealthCheckResponse;
+  grpc::Status status;
+  fs::create_hard_link(dra_path(), dra_path().native() + ".2");
+  EXPECT_EQ(HealthCheckResponse::SERVING, check(port, "liveness", status));
+  fs::remove(dra_path().native() + ".2");
+  EXPECT_EQ(HealthCheckResponse::NOT_SERVING, check(port, "liveness", status))
+      << "answered by a connection from before the socket was removed";
 }
 
 }  // namespace

@@ -64,7 +64,9 @@ TEST(SocketPaths, LimitIs107BytesAndLongNamesAreHashed) {
   EXPECT_NE(std::string::npos, impossible.error().message().find("at most 107"));
   EXPECT_NE(std::string::npos, impossible.error().hint().find("kubelet-registrar-directory-path"));
 
-  EXPECT_FALSE(dra_socket_path("/" + std::string(100, 'd')));
+  const std::size_t room = kMaxSocketPath - std::strlen("/.dra-012345");
+  EXPECT_TRUE(dra_socket_path("/" + std::string(room - 1, 'd')));
+  EXPECT_FALSE(dra_socket_path("/" + std::string(room, 'd')));
 }
 
 TEST_F(SocketPathTest, PublishesWithModeAndWithdraws) {
