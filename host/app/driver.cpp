@@ -87,6 +87,9 @@ Status load_modules(Driver& driver) {
 }
 
 Status start_modules(Driver& driver) {
+  for (module::RuntimeHooks* hooks : driver.registry->modules().runtime_hooks) {
+    hooks->set_events(driver.sandboxes);
+  }
   if (auto started = driver.registry->start(); !started) return started;
   for (const module::ModuleState& state : driver.registry->states()) {
     const bool failed = state.phase == module::ModuleState::Phase::kFailed;
@@ -153,14 +156,14 @@ Status look_at_machine(Driver& driver) {
   return {};
 }
 
-/// A pod's network is attached by a runtime-hooks module; without one no claim may count on it.
-Status runtime_gate(const module::Modules& modules) {
+/// A pod's network is attached through a runtime-hooks module; without one no claim may count on it.
+Status runtime_gate(const module::Modules& modules, const pod::SandboxGate& sandboxes) {
   if (modules.runtime_hooks.empty()) {
     return Error(Code::kFailedPrecondition,
                  "no module with runtime-hooks/1 is enabled, so nobody would attach the interface",
                  "enable runtime-nri, or leave netAttachDefName empty and attach with Multus");
   }
-  return Error(Code::kUnavailable, "the container runtime has not told its sandboxes yet");
+  return sandboxes.runtime_ready();
 }
 
 Status make_claims(Driver& driver) {
@@ -190,13 +193,15 @@ Status make_claims(Driver& driver) {
   const module::Modules& modules = driver.registry->modules();
   driver.claims.emplace(
       std::move(settings),
-      claim::RunnerParts{.queue = *driver.queue,
-                         .journal = *driver.journal,
-                         .modules = modules,
-                         .cluster = *driver.cluster,
-                         .inventory = [&control = *driver.control] { return control.inventory(); },
-                         .runtime = [&modules] { return runtime_gate(modules); },
-                         .events = *driver.reporter});
+      claim::RunnerParts{
+          .queue = *driver.queue,
+          .journal = *driver.journal,
+          .modules = modules,
+          .cluster = *driver.cluster,
+          .inventory = [&control = *driver.control] { return control.inventory(); },
+          .runtime =
+              [&driver] { return runtime_gate(driver.registry->modules(), driver.sandboxes); },
+          .events = *driver.reporter});
   return {};
 }
 
@@ -211,6 +216,9 @@ Status recover_claims(Driver& driver) {
         recovered.error().with_context("recover claims"));  // each claim will say so, too
   }
   driver.control->set_held(driver.journal->held());
+  driver.sandboxes.serve([&journal = *driver.journal](std::string_view pod_uid) {
+    return journal.pod_has_network(pod_uid);
+  });
   return {};
 }
 

@@ -24,6 +24,7 @@
 #include "host/config/configuration.hpp"
 #include "host/dra/endpoint.hpp"
 #include "host/module/module_registry.hpp"
+#include "host/pod/sandbox_gate.hpp"
 #include "host/publish/claim_reporter.hpp"
 #include "host/publish/slice_writer.hpp"
 #include "host/telemetry/log.hpp"
@@ -51,6 +52,7 @@ struct Driver {
   std::optional<OwnerLock> lock;
   std::unique_ptr<cluster::ClusterApi> cluster;
   std::optional<module::HostServices> services;
+  pod::SandboxGate sandboxes;
   std::unique_ptr<module::ModuleRegistry> registry;
   std::atomic<bool> slices_published{false};
   std::optional<publish::SliceWriter> slices;

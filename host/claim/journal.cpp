@@ -186,6 +186,18 @@ std::vector<RecordPtr> Journal::of_pod(std::string_view pod_uid) const {
   return records;
 }
 
+bool Journal::pod_has_network(std::string_view pod_uid) const {
+  const MutexLock lock(mutex_);
+  const auto uids = by_pod_.find(pod_uid);
+  if (uids == by_pod_.end()) return false;
+  return std::ranges::any_of(uids->second, [&](const std::string& uid) DRASRIOV_REQUIRES(mutex_) {
+    const auto entry = entries_.find(uid);
+    return std::ranges::any_of(entry->second.current()->devices, [](const DeviceRecord& device) {
+      return !device.plan.netconf_json.empty();
+    });
+  });
+}
+
 std::vector<Quarantined> Journal::quarantined() const {
   const MutexLock lock(mutex_);
   std::vector<Quarantined> all;

@@ -25,19 +25,22 @@ class OverrideBinding {
     return read(file_of(request));
   }
 
-  sdk::Status prepare(const sdk::Call& /*call*/, const sdk::BindingRequest& request, std::string_view /*snapshot*/,
-                      sdk::PrepareSink& sink) {
+  sdk::Status prepare(const sdk::Call& /*call*/, const sdk::BindingRequest& request,
+                      std::string_view /*snapshot*/, sdk::PrepareSink& sink) {
     const std::string driver = driver_of(request);
     if (auto stored = sink.put_state("wrote " + driver); !stored) return stored;
     std::ofstream(file_of(request)) << driver << "\n";
-    if (driver == "fail") return sdk::Error(sdk::Code::kFailedPrecondition, "driver fail does not bind", "choose another");
+    if (driver == "fail")
+      return sdk::Error(sdk::Code::kFailedPrecondition, "driver fail does not bind",
+                        "choose another");
     return sink.add_edits(R"({"env":["OVERRIDE_DRIVER=)" + driver + R"("]})");
   }
 
-  sdk::Status unprepare(const sdk::Call& /*call*/, const sdk::BindingRequest& request, std::string_view snapshot,
-                        std::string_view /*state*/) {
+  sdk::Status unprepare(const sdk::Call& /*call*/, const sdk::BindingRequest& request,
+                        std::string_view snapshot, std::string_view /*state*/) {
     if (std::ifstream(sys_ + "/busy").good()) {
-      return sdk::Error(sdk::Code::kUnavailable, "device held open by pid 4711", "stop the process");
+      return sdk::Error(sdk::Code::kUnavailable, "device held open by pid 4711",
+                        "stop the process");
     }
     std::ofstream(file_of(request)) << snapshot;
     return {};
