@@ -138,7 +138,10 @@ Result<std::unique_ptr<ModuleRegistry>> ModuleRegistry::load(
 }
 
 ModuleRegistry::~ModuleRegistry() {
-  while (!slots_.empty()) slots_.pop_back();  // reverse order
+  // All are stopped before the first is destroyed: what a module left running is counted then, and
+  // threads of another module must not be taken for its own.
+  for (auto slot = slots_.rbegin(); slot != slots_.rend(); ++slot) slot->instance->stop();
+  while (!slots_.empty()) slots_.pop_back();
 }
 
 Status ModuleRegistry::failed(config::FailurePolicy policy, ModuleState& state, Error error) {

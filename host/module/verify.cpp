@@ -167,6 +167,15 @@ ChildReport read_child_report(std::string_view output) {
   return report;
 }
 
+/// The command as a person would type it.
+std::string command_line(const ProgramRequest& request) {
+  std::error_code failure;
+  const auto program = std::filesystem::read_symlink(request.path, failure);
+  std::string line = failure ? request.path : program.string();
+  for (const std::string& argument : request.args) line += " " + argument;
+  return line;
+}
+
 VerifyStep check_loading(const std::filesystem::path& path, const VerifyOptions& options) {
   ProgramRequest request;
   request.path = options.child.front();
@@ -178,8 +187,7 @@ VerifyStep check_loading(const std::filesystem::path& path, const VerifyOptions&
   const ChildReport report = read_child_report(ended.output);
 
   Findings findings;
-  const std::string vendor_hint =
-      "debug it with: gdb --args " + request.path + " ... " + path.string();
+  const std::string vendor_hint = "debug it with: gdb --args " + command_line(request);
   if (!ended.status && ended.status.error().code() == Code::kDeadlineExceeded) {
     const auto limit =
         std::chrono::duration_cast<std::chrono::milliseconds>(options.timeout).count();
