@@ -18,10 +18,16 @@ Result<config::Configuration> load_configuration(const ConfigArguments& argument
 }
 
 Status check_runnable(const config::Configuration& configuration) {
-  if (!configuration.node_name.empty()) return {};
-  return Error(Code::kInvalidArgument, "the node has no name",
-               "set NODE_NAME (in a pod: fieldRef spec.nodeName), the flag --node-name or nodeName "
-               "in the file");
+  if (configuration.node_name.empty()) {
+    return Error(Code::kInvalidArgument, "the node has no name",
+                 "set NODE_NAME (in a pod: fieldRef spec.nodeName), the flag --node-name or "
+                 "nodeName in the file");
+  }
+  if (configuration.cluster_directory.empty()) {
+    return Error(Code::kUnimplemented, "cluster: kube is not built into this version of the driver",
+                 "use cluster: dir:PATH, a directory with the API objects as YAML files");
+  }
+  return {};
 }
 
 }  // namespace drasriov::app

@@ -12,7 +12,7 @@ namespace drasriov::app {
 [[nodiscard]] Result<config::Configuration> load_configuration(
     const ConfigArguments& arguments, const config::Environment& environment);
 
-/// What `run` needs beyond a valid configuration: a node name. INVALID_ARGUMENT says where to set it.
+/// What `run` needs beyond a valid configuration: a node name, and a cluster that this build knows.
 [[nodiscard]] Status check_runnable(const config::Configuration& configuration);
 
 }  // namespace drasriov::app

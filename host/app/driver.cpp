@@ -57,10 +57,6 @@ Status own_node(Driver& driver) {
 }
 
 Status open_cluster(Driver& driver) {
-  if (driver.config.cluster_directory.empty()) {
-    return Error(Code::kUnimplemented, "cluster: kube is not built into this version of the driver",
-                 "use cluster: dir:PATH, a directory with the API objects as YAML files");
-  }
   auto cluster = cluster::DirectoryCluster::open(driver.config.cluster_directory, driver.log);
   if (!cluster) return cluster.error();
   driver.cluster = *std::move(cluster);
