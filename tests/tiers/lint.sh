@@ -46,7 +46,7 @@ clang_build() {
 # The thread-safety analysis is only worth something if it does object.
 thread_safety_objects() {
   local source=tests/tiers/lint/unguarded_read.cpp
-  local clang=(clang++-14 -std=c++20 -I. -fsyntax-only -Wthread-safety -Werror=thread-safety)
+  local clang=(clang++-16 -std=c++20 -I. -fsyntax-only -Wthread-safety -Werror=thread-safety)
   "${clang[@]}" -DGUARDED "$source" && ! "${clang[@]}" "$source" 2>"$dir/unguarded.txt" &&
     grep -q "requires holding mutex" "$dir/unguarded.txt"
 }
