@@ -18,7 +18,9 @@ class Deadline {
   static constexpr Deadline at(Clock::time_point when) noexcept { return Deadline(when); }
 
   [[nodiscard]] constexpr Clock::time_point when() const noexcept { return when_; }
-  [[nodiscard]] constexpr bool is_infinite() const noexcept { return when_ == Clock::time_point::max(); }
+  [[nodiscard]] constexpr bool is_infinite() const noexcept {
+    return when_ == Clock::time_point::max();
+  }
   [[nodiscard]] bool expired() const noexcept { return !is_infinite() && Clock::now() >= when_; }
 
   /// Time left, never negative; duration::max() when infinite.

@@ -82,14 +82,16 @@ Result<std::string> read_file(const fs::path& path, std::size_t limit) {
     if (got == 0) break;
     used += static_cast<std::size_t>(got);
     if (used > limit) {
-      return Error(Code::kOutOfRange, "read " + path.native() + ": larger than " + std::to_string(limit) + " bytes");
+      return Error(Code::kOutOfRange,
+                   "read " + path.native() + ": larger than " + std::to_string(limit) + " bytes");
     }
   }
   content.resize(used);
   return content;
 }
 
-Status replace_file(const fs::path& path, std::string_view content, Durability durability, mode_t mode) {
+Status replace_file(const fs::path& path, std::string_view content, Durability durability,
+                    mode_t mode) {
   const fs::path directory = directory_of(path);
   std::string temporary = (directory / ("." + path.filename().native() + ".XXXXXX.tmp")).native();
   UniqueFd fd(::mkostemps(temporary.data(), 4, O_CLOEXEC));
@@ -100,13 +102,15 @@ Status replace_file(const fs::path& path, std::string_view content, Durability d
     return error;
   };
   if (::fchmod(fd.get(), mode) != 0) return abandon(file_error(errno, "chmod", path));
-  if (auto written = write_all(fd.get(), content, path); !written) return abandon(std::move(written).error());
+  if (auto written = write_all(fd.get(), content, path); !written)
+    return abandon(std::move(written).error());
   fault_point("file.written");
   if (durability == Durability::kDurable && ::fsync(fd.get()) != 0) {
     return abandon(file_error(errno, "fsync", path));
   }
   fd.reset();
-  if (::rename(temporary.c_str(), path.c_str()) != 0) return abandon(file_error(errno, "rename to", path));
+  if (::rename(temporary.c_str(), path.c_str()) != 0)
+    return abandon(file_error(errno, "rename to", path));
   fault_point("file.renamed");
   return durability == Durability::kDurable ? sync_directory(directory) : Status();
 }
@@ -129,7 +133,8 @@ Status make_directories(const fs::path& path, mode_t mode) {
   if (errno == EEXIST) {
     struct stat info {};
     if (::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) return {};
-    return Error(Code::kFailedPrecondition, "create directory " + path.native() + ": a file of that name exists",
+    return Error(Code::kFailedPrecondition,
+                 "create directory " + path.native() + ": a file of that name exists",
                  "remove the file or configure another directory");
   }
   return file_error(errno, "create directory", path);

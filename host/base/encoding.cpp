@@ -8,7 +8,9 @@
 namespace drasriov {
 namespace {
 
-const unsigned char* as_bytes(std::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); }
+const unsigned char* as_bytes(std::string_view text) {
+  return reinterpret_cast<const unsigned char*>(text.data());
+}
 
 }  // namespace
 
@@ -21,7 +23,8 @@ std::string base64_encode(std::string_view bytes) {
 }
 
 Result<std::string> base64_decode(std::string_view text) {
-  if (text.size() % 4 != 0) return Error(Code::kInvalidArgument, "base64: length is not a multiple of 4");
+  if (text.size() % 4 != 0)
+    return Error(Code::kInvalidArgument, "base64: length is not a multiple of 4");
   if (text.empty()) return std::string();
   std::string bytes(text.size() / 4 * 3, '\0');
   const int length = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()), as_bytes(text),
@@ -35,7 +38,8 @@ Result<std::string> base64_decode(std::string_view text) {
     size -= 1;
   }
   bytes.resize(size);
-  if (base64_encode(bytes) != text) return Error(Code::kInvalidArgument, "base64: not in canonical form");
+  if (base64_encode(bytes) != text)
+    return Error(Code::kInvalidArgument, "base64: not in canonical form");
   return bytes;
 }
 

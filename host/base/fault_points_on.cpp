@@ -31,7 +31,9 @@ struct Trigger {
     remaining = hash == std::string_view::npos ? 1 : std::strtol(text + hash + 1, nullptr, 10);
   }
 
-  bool fires(const char* place) { return !name.empty() && name == place && remaining.fetch_sub(1) == 1; }
+  bool fires(const char* place) {
+    return !name.empty() && name == place && remaining.fetch_sub(1) == 1;
+  }
 };
 
 }  // namespace

@@ -6,7 +6,9 @@
 namespace drasriov {
 namespace {
 
-constexpr bool is_lower_alphanumeric(char c) noexcept { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
+constexpr bool is_lower_alphanumeric(char c) noexcept {
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
 
 bool is_label_of(std::string_view text, std::size_t limit) noexcept {
   return !text.empty() && text.size() <= limit && is_lower_alphanumeric(text.front()) &&
@@ -16,7 +18,9 @@ bool is_label_of(std::string_view text, std::size_t limit) noexcept {
 
 }  // namespace
 
-bool is_dns_label(std::string_view text) noexcept { return is_label_of(text, 63); }
+bool is_dns_label(std::string_view text) noexcept {
+  return is_label_of(text, 63);
+}
 
 bool is_dns_subdomain(std::string_view text) noexcept {
   if (text.empty() || text.size() > 253) return false;
@@ -28,7 +32,9 @@ bool is_dns_subdomain(std::string_view text) noexcept {
   }
 }
 
-bool is_object_uid(std::string_view text) noexcept { return is_label_of(text, 64); }
+bool is_object_uid(std::string_view text) noexcept {
+  return is_label_of(text, 64);
+}
 
 bool is_interface_name(std::string_view text) noexcept {
   if (text.empty() || text.size() > 15 || text == "." || text == "..") return false;
@@ -39,8 +45,9 @@ bool is_interface_name(std::string_view text) noexcept {
 }
 
 bool is_driver_name(std::string_view text) noexcept {
-  return !text.empty() && text.size() <= 63 &&
-         std::ranges::all_of(text, [](char c) { return is_lower_alphanumeric(c) || c == '_' || c == '-'; });
+  return !text.empty() && text.size() <= 63 && std::ranges::all_of(text, [](char c) {
+    return is_lower_alphanumeric(c) || c == '_' || c == '-';
+  });
 }
 
 }  // namespace drasriov

@@ -59,7 +59,9 @@ enum class Code : std::int32_t {
 class Error {
  public:
   Error(Code code, std::string message, std::string hint = {})
-      : code_(code), message_(std::move(message)), hint_(std::move(hint)) {
+      : code_(code),
+        message_(std::move(message)),
+        hint_(std::move(hint)) {
     assert(code != Code::kOk);
   }
 
@@ -87,8 +89,10 @@ class Error {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}       // NOLINT(google-explicit-constructor)
-  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}   // NOLINT(google-explicit-constructor)
+  Result(T value)
+      : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT(google-explicit-constructor)
+  Result(Error error)
+      : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
 
   [[nodiscard]] bool ok() const noexcept { return state_.index() == 0; }
   explicit operator bool() const noexcept { return ok(); }

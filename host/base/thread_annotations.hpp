@@ -34,7 +34,9 @@ class DRASRIOV_TSA(capability("mutex")) Mutex {
 
 class DRASRIOV_TSA(scoped_lockable) MutexLock {
  public:
-  explicit MutexLock(Mutex& mutex) DRASRIOV_TSA(acquire_capability(mutex)) : mutex_(mutex) { mutex_.lock(); }
+  explicit MutexLock(Mutex& mutex) DRASRIOV_TSA(acquire_capability(mutex)) : mutex_(mutex) {
+    mutex_.lock();
+  }
   ~MutexLock() DRASRIOV_TSA(release_capability()) { mutex_.unlock(); }
   MutexLock(const MutexLock&) = delete;
   MutexLock& operator=(const MutexLock&) = delete;
@@ -54,7 +56,8 @@ class CondVar {
   }
 
   /// False when `until` has passed.
-  bool wait_until(Mutex& mutex, std::chrono::steady_clock::time_point until) DRASRIOV_REQUIRES(mutex) {
+  bool wait_until(Mutex& mutex, std::chrono::steady_clock::time_point until)
+      DRASRIOV_REQUIRES(mutex) {
     std::unique_lock<std::mutex> lock(mutex.mutex_, std::adopt_lock);
     bool in_time = true;
     if (until == std::chrono::steady_clock::time_point::max()) {

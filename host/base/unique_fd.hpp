@@ -31,7 +31,8 @@ class UniqueFd {
 
   void reset(int fd = -1) noexcept {
     const int old = std::exchange(fd_, fd);
-    if (old >= 0) ::close(old);  // Linux frees the descriptor even on EINTR (close(2)): never repeated.
+    if (old >= 0)
+      ::close(old);  // Linux frees the descriptor even on EINTR (close(2)): never repeated.
   }
 
  private:

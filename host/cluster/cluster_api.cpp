@@ -30,7 +30,8 @@ const Resource& events() {
 }
 
 Resource resource_filters(std::string_view driver_name) {
-  return {std::string(driver_name), "v1alpha1", "sriovresourcefilters", "SriovResourceFilter", true};
+  return {std::string(driver_name), "v1alpha1", "sriovresourcefilters", "SriovResourceFilter",
+          true};
 }
 
 }  // namespace drasriov::cluster

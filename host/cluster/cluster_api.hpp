@@ -32,13 +32,15 @@ struct Resource {
   std::string kind;
   bool namespaced = false;
 
-  [[nodiscard]] std::string api_version() const { return group.empty() ? version : group + "/" + version; }
+  [[nodiscard]] std::string api_version() const {
+    return group.empty() ? version : group + "/" + version;
+  }
   friend bool operator==(const Resource&, const Resource&) = default;
 };
 
 [[nodiscard]] const Resource& nodes();
-[[nodiscard]] const Resource& resource_claims();  ///< resource.k8s.io/v1
-[[nodiscard]] const Resource& resource_slices();  ///< resource.k8s.io/v1
+[[nodiscard]] const Resource& resource_claims();                 ///< resource.k8s.io/v1
+[[nodiscard]] const Resource& resource_slices();                 ///< resource.k8s.io/v1
 [[nodiscard]] const Resource& network_attachment_definitions();  ///< k8s.cni.cncf.io/v1
 [[nodiscard]] const Resource& events();                          ///< events.k8s.io/v1
 /// SriovResourceFilter; its API group is the driver's name.
@@ -47,7 +49,9 @@ struct Resource {
 struct ObjectKey {
   std::string namespace_;  ///< empty for cluster-scoped kinds
   std::string name;
-  [[nodiscard]] std::string to_string() const { return namespace_.empty() ? name : namespace_ + "/" + name; }
+  [[nodiscard]] std::string to_string() const {
+    return namespace_.empty() ? name : namespace_ + "/" + name;
+  }
   friend auto operator<=>(const ObjectKey&, const ObjectKey&) = default;
 };
 
@@ -92,23 +96,29 @@ class ClusterApi {
  public:
   virtual ~ClusterApi() = default;
 
-  [[nodiscard]] virtual Result<Json> get(const Resource& resource, const ObjectKey& key, Deadline deadline) = 0;
+  [[nodiscard]] virtual Result<Json> get(const Resource& resource, const ObjectKey& key,
+                                         Deadline deadline) = 0;
   [[nodiscard]] virtual Result<ObjectList> list(const Resource& resource, const Selector& selector,
                                                 Deadline deadline) = 0;
   /// Events after `resource_version`.
-  [[nodiscard]] virtual Result<std::unique_ptr<Watch>> watch(const Resource& resource, const Selector& selector,
-                                                             std::string_view resource_version, WatchSink& sink) = 0;
+  [[nodiscard]] virtual Result<std::unique_ptr<Watch>> watch(const Resource& resource,
+                                                             const Selector& selector,
+                                                             std::string_view resource_version,
+                                                             WatchSink& sink) = 0;
   /// The object as stored, with uid and resourceVersion; honours metadata.generateName.
-  [[nodiscard]] virtual Result<Json> create(const Resource& resource, const Json& object, Deadline deadline) = 0;
+  [[nodiscard]] virtual Result<Json> create(const Resource& resource, const Json& object,
+                                            Deadline deadline) = 0;
   /// Replaces the object without its status; ABORTED when metadata.resourceVersion is given and stale.
-  [[nodiscard]] virtual Result<Json> update(const Resource& resource, const Json& object, Deadline deadline) = 0;
+  [[nodiscard]] virtual Result<Json> update(const Resource& resource, const Json& object,
+                                            Deadline deadline) = 0;
   /// An object that is not there is NOT_FOUND.
   [[nodiscard]] virtual Status remove(const Resource& resource, const ObjectKey& key,
                                       const Preconditions& preconditions, Deadline deadline) = 0;
   /// Server-side apply of the status subresource with force: `object` holds apiVersion, kind, metadata {namespace, name,
   /// uid} and the whole of what `field_manager` owns below `status`.
   [[nodiscard]] virtual Result<Json> apply_status(const Resource& resource, const Json& object,
-                                                  std::string_view field_manager, Deadline deadline) = 0;
+                                                  std::string_view field_manager,
+                                                  Deadline deadline) = 0;
 };
 
 }  // namespace drasriov::cluster

@@ -20,20 +20,22 @@ struct Version {
 
 /// One value of a ResourceSlice device attribute (resource.k8s.io/v1 DeviceAttribute). Lists need the
 /// DRAListTypeAttributes gate of Kubernetes 1.36.
-using AttributeValue = std::variant<std::int64_t, bool, std::string, Version, std::vector<std::int64_t>,
-                                    std::vector<bool>, std::vector<std::string>, std::vector<Version>>;
+using AttributeValue =
+    std::variant<std::int64_t, bool, std::string, Version, std::vector<std::int64_t>,
+                 std::vector<bool>, std::vector<std::string>, std::vector<Version>>;
 
 /// Facts (never published) that discovery reports under fixed keys; sdk/include/drasriov/abi/discovery.h defines them.
 /// Modules may add keys of their own with a domain prefix.
 namespace fact {
-inline constexpr std::string_view kPciAddress = "pciAddress";      ///< "0000:08:00.2"
-inline constexpr std::string_view kSysfsPath = "sysfsPath";        ///< absolute, below the `sys` root
-inline constexpr std::string_view kNetdev = "netdev";              ///< absent while in another netns or without driver
-inline constexpr std::string_view kDriver = "driver";              ///< bound kernel driver; absent when unbound
+inline constexpr std::string_view kPciAddress = "pciAddress";  ///< "0000:08:00.2"
+inline constexpr std::string_view kSysfsPath = "sysfsPath";    ///< absolute, below the `sys` root
+inline constexpr std::string_view kNetdev =
+    "netdev";  ///< absent while in another netns or without driver
+inline constexpr std::string_view kDriver = "driver";  ///< bound kernel driver; absent when unbound
 inline constexpr std::string_view kIommuGroup = "iommuGroup";      ///< decimal number
 inline constexpr std::string_view kPfPciAddress = "pfPciAddress";  ///< of a VF
-inline constexpr std::string_view kPfNetdev = "pfNetdev";          ///< absent for a PF without netdev
-inline constexpr std::string_view kVfIndex = "vfIndex";            ///< N of virtfnN, decimal
+inline constexpr std::string_view kPfNetdev = "pfNetdev";  ///< absent for a PF without netdev
+inline constexpr std::string_view kVfIndex = "vfIndex";    ///< N of virtfnN, decimal
 /// Opaque; differs when another device takes the same address (VFs removed and made anew).
 inline constexpr std::string_view kIncarnation = "incarnation";
 }  // namespace fact
@@ -44,7 +46,8 @@ struct Device {
   std::string parent;  ///< name of the PF's device, or empty
   /// Key: "domain/name", or "name" for the driver's own domain (qualified when published).
   std::map<std::string, AttributeValue, std::less<>> attributes;
-  std::map<std::string, std::string, std::less<>> capacities;  ///< same keys, values are canonical quantities
+  std::map<std::string, std::string, std::less<>>
+      capacities;  ///< same keys, values are canonical quantities
   std::map<std::string, std::string, std::less<>> facts;
   std::string module;  ///< instance name of the discovery module that reported it
 

@@ -8,7 +8,8 @@ namespace drasriov::device {
 namespace {
 
 /// Takes `min`..`max` lower-case hexadecimal digits off the front of `text`.
-std::optional<std::uint32_t> take_hex(std::string_view& text, std::size_t min, std::size_t max) noexcept {
+std::optional<std::uint32_t> take_hex(std::string_view& text, std::size_t min,
+                                      std::size_t max) noexcept {
   std::uint32_t value = 0;
   std::size_t count = 0;
   while (count < max && count < text.size()) {
@@ -37,9 +38,10 @@ bool take(std::string_view& text, char expected) noexcept {
 
 std::string format(const PciAddress& address, char separator, char last_separator) {
   std::array<char, 24> buffer{};
-  const int size = std::snprintf(buffer.data(), buffer.size(), "%04x%c%02x%c%02x%c%x", address.domain, separator,
-                                 unsigned{address.bus}, separator, unsigned{address.device}, last_separator,
-                                 unsigned{address.function});
+  const int size =
+      std::snprintf(buffer.data(), buffer.size(), "%04x%c%02x%c%02x%c%x", address.domain, separator,
+                    unsigned{address.bus}, separator, unsigned{address.device}, last_separator,
+                    unsigned{address.function});
   return {buffer.data(), static_cast<std::size_t>(size)};
 }
 
@@ -58,8 +60,12 @@ std::optional<PciAddress> PciAddress::parse(std::string_view text) noexcept {
                     static_cast<std::uint8_t>(*function)};
 }
 
-std::string PciAddress::to_string() const { return format(*this, ':', '.'); }
+std::string PciAddress::to_string() const {
+  return format(*this, ':', '.');
+}
 
-std::string PciAddress::device_name() const { return format(*this, '-', '-'); }
+std::string PciAddress::device_name() const {
+  return format(*this, '-', '-');
+}
 
 }  // namespace drasriov::device

@@ -12,7 +12,7 @@
 namespace drasriov::device {
 
 struct PciAddress {
-  std::uint32_t domain = 0;   ///< 16 bits on most machines; 32 with Intel VMD ("10000:…")
+  std::uint32_t domain = 0;  ///< 16 bits on most machines; 32 with Intel VMD ("10000:…")
   std::uint8_t bus = 0;
   std::uint8_t device = 0;    ///< 0-31
   std::uint8_t function = 0;  ///< 0-7

@@ -55,7 +55,8 @@ ClaimName parse_claim(const std::string& text) {
   if (first == std::string::npos || second == std::string::npos) {
     throw UsageError("'" + text + "' is not NAMESPACE/NAME/UID");
   }
-  return {text.substr(0, first), text.substr(first + 1, second - first - 1), text.substr(second + 1)};
+  return {text.substr(0, first), text.substr(first + 1, second - first - 1),
+          text.substr(second + 1)};
 }
 
 std::shared_ptr<grpc::Channel> connect(const std::string& path) {
@@ -120,8 +121,8 @@ void fill(Request& request, const std::vector<ClaimName>& claims) {
 template <typename Response>
 Json answers(const Response& response, const std::vector<ClaimName>& claims, bool& failed) {
   if (static_cast<std::size_t>(response.claims_size()) != claims.size()) {
-    throw std::runtime_error("the answer has " + std::to_string(response.claims_size()) + " claims, asked for " +
-                             std::to_string(claims.size()));
+    throw std::runtime_error("the answer has " + std::to_string(response.claims_size()) +
+                             " claims, asked for " + std::to_string(claims.size()));
   }
   Json out = Json::object();
   for (const auto& claim : claims) {
@@ -143,8 +144,8 @@ Json answers(const Response& response, const std::vector<ClaimName>& claims, boo
 }
 
 /// One call of the API whose messages are Prepare… and Unprepare…; prints its answer.
-template <typename Stub, typename PrepareRequest, typename PrepareResponse, typename UnprepareRequest,
-          typename UnprepareResponse>
+template <typename Stub, typename PrepareRequest, typename PrepareResponse,
+          typename UnprepareRequest, typename UnprepareResponse>
 bool call(Stub& stub, const std::string& action, const std::vector<ClaimName>& claims) {
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + kDraDeadline);
@@ -177,9 +178,12 @@ int play(int argc, char** argv) {
   std::vector<std::string> words;
   options::options_description visible("Options");
   auto add = visible.add_options();
-  add("registry", options::value(&registry)->value_name("DIR")->required(), "kubelet's plugins_registry");
-  add("driver", options::value(&driver)->value_name("NAME"), "the driver to wait for (default: the first one found)");
-  add("timeout", options::value(&patience)->value_name("SECONDS")->default_value(30), "how long to wait for it");
+  add("registry", options::value(&registry)->value_name("DIR")->required(),
+      "kubelet's plugins_registry");
+  add("driver", options::value(&driver)->value_name("NAME"),
+      "the driver to wait for (default: the first one found)");
+  add("timeout", options::value(&patience)->value_name("SECONDS")->default_value(30),
+      "how long to wait for it");
   add("v1beta1", "call DRA v1beta1 instead of v1");
   add("help", "this text");
   options::options_description all;
@@ -191,10 +195,13 @@ int play(int argc, char** argv) {
                      .run(),
                  values);
   if (values.count("help") != 0) {
-    std::cout << "Usage: kubelet_player --registry DIR [OPTIONS] register\n"
-                 "       kubelet_player --registry DIR [OPTIONS] (prepare | unprepare) NAMESPACE/NAME/UID…\n\n"
-              << visible << "\nExit status: 0 all claims answered without error, 1 a claim's answer is an error,\n"
-                            "2 wrong usage, 3 no driver or the call itself failed.\n";
+    std::cout
+        << "Usage: kubelet_player --registry DIR [OPTIONS] register\n"
+           "       kubelet_player --registry DIR [OPTIONS] (prepare | unprepare) "
+           "NAMESPACE/NAME/UID…\n\n"
+        << visible
+        << "\nExit status: 0 all claims answered without error, 1 a claim's answer is an error,\n"
+           "2 wrong usage, 3 no driver or the call itself failed.\n";
     return 0;
   }
   options::notify(values);
@@ -202,7 +209,8 @@ int play(int argc, char** argv) {
   const std::string action = words.front();
   std::vector<ClaimName> claims;
   for (std::size_t i = 1; i < words.size(); ++i) claims.push_back(parse_claim(words[i]));
-  if (action == "register" ? !claims.empty() : (action != "prepare" && action != "unprepare") || claims.empty()) {
+  if (action == "register" ? !claims.empty()
+                           : (action != "prepare" && action != "unprepare") || claims.empty()) {
     throw UsageError("register takes no claims, prepare and unprepare at least one");
   }
 
@@ -223,12 +231,15 @@ int play(int argc, char** argv) {
   bool failed = false;
   if (values.count("v1beta1") != 0) {
     const auto stub = v1beta1::DRAPlugin::NewStub(connect(endpoint));
-    failed = call<v1beta1::DRAPlugin::Stub, v1beta1::NodePrepareResourcesRequest, v1beta1::NodePrepareResourcesResponse,
-                  v1beta1::NodeUnprepareResourcesRequest, v1beta1::NodeUnprepareResourcesResponse>(*stub, action, claims);
+    failed = call<v1beta1::DRAPlugin::Stub, v1beta1::NodePrepareResourcesRequest,
+                  v1beta1::NodePrepareResourcesResponse, v1beta1::NodeUnprepareResourcesRequest,
+                  v1beta1::NodeUnprepareResourcesResponse>(*stub, action, claims);
   } else {
     const auto stub = v1::DRAPlugin::NewStub(connect(endpoint));
-    failed = call<v1::DRAPlugin::Stub, v1::NodePrepareResourcesRequest, v1::NodePrepareResourcesResponse,
-                  v1::NodeUnprepareResourcesRequest, v1::NodeUnprepareResourcesResponse>(*stub, action, claims);
+    failed =
+        call<v1::DRAPlugin::Stub, v1::NodePrepareResourcesRequest, v1::NodePrepareResourcesResponse,
+             v1::NodeUnprepareResourcesRequest, v1::NodeUnprepareResourcesResponse>(*stub, action,
+                                                                                    claims);
   }
   return failed ? kExitClaimFailed : 0;
 }

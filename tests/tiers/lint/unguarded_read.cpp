@@ -20,4 +20,6 @@ class Counter {
 
 }  // namespace
 
-int main() { return Counter().value(); }
+int main() {
+  return Counter().value();
+}
