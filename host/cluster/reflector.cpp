@@ -17,6 +17,11 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+/// A server that was restored from a backup answers an unknown version with errors that look like an
+/// outage. After so many in a row (two minutes with the usual back-off) the collection is listed
+/// anew; earlier would make each outage end with a list from every node.
+constexpr int kResumeAttempts = 10;
+
 std::string resource_version_of(const Json& object) {
   const auto metadata = object.find("metadata");
   if (metadata == object.end()) return {};
@@ -88,6 +93,7 @@ class Reflector::Impl {
     std::uint64_t watch_number = 0;
     std::string version;  ///< empty = list first
     std::chrono::milliseconds backoff{0};
+    int failures = 0;                                  ///< of the watch, in a row
     Clock::time_point due = Clock::time_point::min();  ///< next attempt, when there is no watch
     bool overflowed = false;                           ///< guarded by Impl::mutex_
   };
@@ -181,6 +187,7 @@ class Reflector::Impl {
     if (std::string version = resource_version_of(item.object); !version.empty())
       subscription.version = version;
     subscription.backoff = std::chrono::milliseconds(0);
+    subscription.failures = 0;
     switch (item.type) {
       case WatchEventType::kAdded:
       case WatchEventType::kModified: subscription.observer.changed(item.object); break;
@@ -193,6 +200,10 @@ class Reflector::Impl {
     if (error.code() == Code::kOutOfRange && !subscription.version.empty()) {
       subscription.version.clear();  // not a fault: the history is gone, list anew
     } else {
+      if (++subscription.failures >= kResumeAttempts || !error.retryable()) {
+        subscription.failures = 0;
+        subscription.version.clear();
+      }
       subscription.observer.failed(error);
     }
     wait(subscription);

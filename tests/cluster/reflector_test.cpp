@@ -190,6 +190,21 @@ TEST_F(ReflectorTest, KeepsTryingAndReportsEachFailure) {
   while (mirror_.errors() != "no such kind;503;429;") std::this_thread::yield();
 }
 
+TEST_F(ReflectorTest, ListsAnewWhenTheVersionIsRefusedForGood) {
+  api_.on_list = [](int attempt) { return list_of({object("a", attempt)}, 100 * attempt); };
+  api_.on_watch = [](int attempt, const std::string& version, WatchSink&) -> Status {
+    if (attempt == 1) return Error(Code::kInvalidArgument, "invalid resource version");
+    if (attempt <= 11) {
+      EXPECT_EQ("200", version) << "an outage costs no list";
+      return Error(Code::kUnavailable, "too large resource version");
+    }
+    EXPECT_EQ("300", version);
+    return {};
+  };
+  run({1s, 1ms, 1ms, 8192});
+  EXPECT_TRUE(mirror_.becomes({{"a", "3"}}));
+}
+
 TEST_F(ReflectorTest, ListsAnewAfterMoreEventsThanItKeeps) {
   api_.on_list = [](int attempt) { return list_of({object("a", attempt)}, 100 * attempt); };
   api_.on_watch = [](int attempt, const std::string& version, WatchSink& sink) -> Status {
