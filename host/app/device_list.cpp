@@ -6,7 +6,7 @@
 #include <type_traits>
 
 #include "host/app/table.hpp"
-#include "host/cluster/directory/object_file.hpp"
+#include "host/cluster/directory/block_yaml.hpp"
 
 namespace drasriov::app {
 namespace {
@@ -123,7 +123,7 @@ std::string format_devices(module::Discovery::Scan scan, OutputFormat format) {
     case OutputFormat::kWide: return table(scan, true);
     case OutputFormat::kJson:
       return scan_json(scan).dump(2, ' ', false, json::error_handler_t::replace) + "\n";
-    case OutputFormat::kYaml: return cluster::print_documents({scan_json(scan)});
+    case OutputFormat::kYaml: return cluster::print_block_yaml(scan_json(scan));
   }
   return {};
 }

@@ -232,8 +232,13 @@ ObservedSlice observe_slice(const Json& object) {
   if (!kept.empty()) slice.kept_metadata = kept.dump();
 
   std::string devices;
-  Json rest = spec.is_object() ? spec : Json::object();
-  for (const char* key : {"driver", "nodeName", "pool", "devices"}) rest.erase(key);
+  Json rest = Json::object();
+  if (spec.is_object()) {
+    for (const auto& [key, value] : spec.items()) {
+      if (key != "driver" && key != "nodeName" && key != "pool" && key != "devices")
+        rest[key] = value;
+    }
+  }
   if (const Json& list = child(spec, "devices"); list.is_array()) {
     for (const auto& device : list) {
       slice.devices.push_back(value_at(device, "name", std::string()));

@@ -2,6 +2,7 @@
 #include "host/publish/slice_writer.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <cstdint>
 #include <limits>
@@ -79,7 +80,15 @@ class SliceWriter::Impl {
 
   void replaced(const std::vector<Json>& objects) {
     const MutexLock lock(mutex_);
-    if (!listed_) return;
+    if (!listed_) {
+      // Before our first write no list can be too old.
+      if (wrote_) return;
+      observed_.clear();
+      deletions_.clear();
+      for (const Json& object : objects) (void)merge(observe_slice(object));
+      listed_ = true;
+      return;
+    }
     const bool same =
         objects.size() == observed_.size() && std::ranges::all_of(objects, [&](const Json& object) {
           const auto known = observed_.find(name_of(object));
@@ -256,6 +265,7 @@ class SliceWriter::Impl {
   }
 
   [[nodiscard]] Status apply(const Pool& pool, const SlicePlan& plan, const SliceWrite& write) {
+    wrote_ = true;
     log_.debug("slice " + (write.name.empty() ? std::to_string(write.index) : write.name) + ": " +
                write.reason);
     if (write.kind == SliceWrite::Kind::kDelete) {
@@ -336,6 +346,7 @@ class SliceWriter::Impl {
   std::optional<std::vector<SliceEntry>> wanted_ DRASRIOV_GUARDED_BY(mutex_);  ///< not taken up yet
   std::optional<Clock::time_point> due_ DRASRIOV_GUARDED_BY(mutex_);
   std::optional<Clock::time_point> first_foreign_ DRASRIOV_GUARDED_BY(mutex_);
+  std::atomic<bool> wrote_{false};                   ///< something, perhaps without an answer
   bool listed_ DRASRIOV_GUARDED_BY(mutex_) = false;  ///< listed since the last fault, or listing
   std::map<std::string, ObservedSlice> observed_ DRASRIOV_GUARDED_BY(mutex_);
   /// Slice name → version of its deletion, since the last list: a late answer must not revive it.

@@ -200,6 +200,29 @@ TEST_F(DirectoryClusterTest, ABrokenFileKeepsItsLastGoodContentAndIsNotOverwritt
   EXPECT_EQ("kind: [unfinished\n", *read_file(root_ / "all.yaml"));
 }
 
+// Programs that write in place empty the file first. Whatever makes us look at it then must not take
+// its objects for deleted.
+TEST_F(DirectoryClusterTest, AFileThatIsBeingWrittenKeepsItsObjects) {
+  write("all.yaml", kClaim);
+  open();
+  Events events;
+  const auto node_events = watch(nodes(), {}, events);
+  {
+    std::ofstream writer(root_ / "all.yaml");  // empties it
+    fs::create_directory(root_ / "more");      // makes us look at everything
+    write("more/marker.yaml", "apiVersion: v1\nkind: Node\nmetadata: {name: marker}\n");
+    ASSERT_TRUE(events.wait_for({"ADDED marker"}));
+    EXPECT_TRUE(get_claim());
+    const auto removed =
+        cluster_->remove(resource_claims(), {"ns", "c1"}, {}, Deadline::infinite());
+    ASSERT_FALSE(removed);
+    EXPECT_EQ(Code::kUnavailable, removed.error().code());
+    writer << "apiVersion: v1\nkind: Node\nmetadata: {name: n2}\n";
+  }
+  EXPECT_TRUE(events.wait_for({"ADDED marker", "ADDED n2", "DELETED n1"}));
+  EXPECT_FALSE(get_claim());
+}
+
 TEST_F(DirectoryClusterTest, CreateUpdateDeleteAsAnApiServer) {
   open();
   Events events;

@@ -21,6 +21,15 @@ Json node(const std::string& name, const std::string& node_name) {
           {"spec", {{"nodeName", node_name}}}};
 }
 
+std::vector<ObjectStore::Change> changes_after(const ObjectStore& store, std::uint64_t version,
+                                               const std::string& type, const Selector& selector) {
+  std::vector<ObjectStore::Change> changes;
+  while (auto change = store.next_change(version, type, selector))
+    changes.push_back(*std::move(change));
+  EXPECT_EQ(version, store.version());
+  return changes;
+}
+
 std::vector<WatchEventType> types(const std::vector<ObjectStore::Change>& changes) {
   std::vector<WatchEventType> found;
   for (const auto& change : changes) found.push_back(change.type);
@@ -55,21 +64,34 @@ TEST(ObjectStore, AWatchSeesObjectsEnterAndLeaveItsSelector) {
   store.erase(key("b"));
   using enum WatchEventType;
   EXPECT_EQ((std::vector{kAdded, kAdded, kModified, kDeleted, kDeleted}),
-            types(store.changes_after(0, kType, mine)));
-  EXPECT_EQ((std::vector{kDeleted, kDeleted}), types(store.changes_after(4, kType, mine)));
-  EXPECT_EQ("6", store.changes_after(5, kType, mine)[0].object["metadata"]["resourceVersion"])
+            types(changes_after(store, 0, kType, mine)));
+  EXPECT_EQ((std::vector{kDeleted, kDeleted}), types(changes_after(store, 4, kType, mine)));
+  EXPECT_EQ("6", changes_after(store, 5, kType, mine)[0].object["metadata"]["resourceVersion"])
       << "a deleted object carries the version of its deletion";
-  EXPECT_TRUE(store.changes_after(0, "v1/Pod", mine).empty());
+  EXPECT_TRUE(changes_after(store, 0, "v1/Pod", mine).empty());
 }
 
 TEST(ObjectStore, ForgetsTheOldestChanges) {
-  ObjectStore store(3);
+  ObjectStore store({.changes = 3});
   for (const char* name : {"a", "b", "c"}) store.put(key(name), node(name, "n1"));
   EXPECT_EQ(0U, store.oldest());
   store.put(key("d"), node("d", "n1"));
   EXPECT_EQ(1U, store.oldest());
-  EXPECT_EQ(3U, store.changes_after(1, kType, {}).size());
+  EXPECT_EQ(3U, changes_after(store, 1, kType, {}).size());
   EXPECT_EQ(4U, store.list(kType, {}).size());
+}
+
+TEST(ObjectStore, ForgetsWhatIsTooMuchToKeep) {
+  ObjectStore store({.changes = 100, .bytes = 2500});
+  Json object = node("a", "n1");
+  for (int i = 0; i < 10; ++i) {
+    object["text"] = std::string(1000, static_cast<char>('a' + i));
+    store.put(key("a"), object);
+  }
+  // The newest two overwritten ones fit.
+  EXPECT_EQ(8U, store.oldest());
+  EXPECT_EQ(2U, changes_after(store, 8, kType, {}).size());
+  EXPECT_EQ(std::string(1000, 'j'), (*store.find(key("a")))["text"]);
 }
 
 }  // namespace

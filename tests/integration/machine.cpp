@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "host/base/durable_file.hpp"
+#include "host/cluster/directory/block_yaml.hpp"
 #include "host/cluster/directory/object_file.hpp"
 
 namespace drasriov::integration {
@@ -107,7 +108,7 @@ Claim Machine::put_claim(const std::string& name, const std::vector<std::string>
         {{"source", "FromClaim"},
          {"opaque", {{"driver", kDriverName}, {"parameters", Json::parse(parameters)}}}}};
   }
-  put("claim-" + name + ".yaml", cluster::print_documents({object}));
+  put("claim-" + name + ".yaml", cluster::print_block_yaml(object));
   return claim;
 }
 

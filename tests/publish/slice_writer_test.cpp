@@ -58,6 +58,8 @@ class FaultyApi final : public cluster::ClusterApi {
     errors_.assign(codes.begin(), codes.end());
   }
   [[nodiscard]] int writes() const { return writes_; }
+  [[nodiscard]] int lists() const { return lists_; }
+  [[nodiscard]] int watches() const { return watches_; }
 
   Result<Json> get(const cluster::Resource& resource, const cluster::ObjectKey& key,
                    Deadline deadline) override {
@@ -65,12 +67,14 @@ class FaultyApi final : public cluster::ClusterApi {
   }
   Result<cluster::ObjectList> list(const cluster::Resource& resource,
                                    const cluster::Selector& selector, Deadline deadline) override {
+    ++lists_;
     return real_.list(resource, selector, deadline);
   }
   Result<std::unique_ptr<cluster::Watch>> watch(const cluster::Resource& resource,
                                                 const cluster::Selector& selector,
                                                 std::string_view version,
                                                 cluster::WatchSink& sink) override {
+    ++watches_;
     return real_.watch(resource, selector, version, sink);
   }
   Result<Json> create(const cluster::Resource& resource, const Json& object,
@@ -108,6 +112,8 @@ class FaultyApi final : public cluster::ClusterApi {
   }
   cluster::ClusterApi& real_;
   std::atomic<int> writes_{0};
+  std::atomic<int> lists_{0};
+  std::atomic<int> watches_{0};
   Mutex mutex_;
   std::deque<Code> errors_ DRASRIOV_GUARDED_BY(mutex_);
 };
@@ -202,6 +208,14 @@ TEST_F(SliceWriterTest, PublishesOwnedCompletePoolAndThenIsSilent) {
   publish(130);
   settle();
   EXPECT_EQ(3, api_->writes()) << "the same devices cost a write";
+}
+
+TEST_F(SliceWriterTest, TheReflectorsFirstListServesTheWriter) {
+  start();
+  ASSERT_TRUE(eventually([&] { return api_->watches() == 1; }));
+  publish(65);
+  ASSERT_TRUE(eventually([&] { return devices() == 65; }));
+  EXPECT_EQ(1, api_->lists());
 }
 
 TEST_F(SliceWriterTest, AnEmptyNodeIsOneEmptySlice) {

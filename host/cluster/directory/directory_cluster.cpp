@@ -154,9 +154,9 @@ class DirectoryCluster::Impl {
 
   [[nodiscard]] Result<Json> get(const Resource& resource, const ObjectKey& key) {
     const MutexLock lock(mutex_);
-    const Json* object = store_.find({type_of(resource), key});
-    if (object == nullptr) return not_found("get", resource, key);
-    return *object;
+    auto object = store_.find({type_of(resource), key});
+    if (!object) return not_found("get", resource, key);
+    return *std::move(object);
   }
 
   [[nodiscard]] ObjectList list(const Resource& resource, const Selector& selector) {
@@ -300,21 +300,21 @@ void DirectoryCluster::Impl::read_events() {
 void DirectoryCluster::Impl::deliver() {
   const MutexLock delivery(delivery_);
   for (FolderWatch* watch : watches_) {
-    if (watch->closed_) continue;
-    std::vector<ObjectStore::Change> changes;
-    bool expired = false;
-    {
-      const MutexLock lock(mutex_);
-      expired = watch->version_ < store_.oldest();
-      if (!expired) {
-        changes = store_.changes_after(watch->version_, watch->type_, watch->selector_);
-        watch->version_ = store_.version();
+    while (!watch->closed_) {
+      std::optional<ObjectStore::Change> change;
+      {
+        const MutexLock lock(mutex_);
+        watch->closed_ = watch->version_ < store_.oldest();
+        if (!watch->closed_)
+          change = store_.next_change(watch->version_, watch->type_, watch->selector_);
       }
-    }
-    for (const auto& change : changes) watch->sink_.event(change.type, change.object);
-    if (expired) {
-      watch->closed_ = true;
-      watch->sink_.closed(Error(Code::kOutOfRange, "watch: too old resource version"));
+      if (watch->closed_) {
+        watch->sink_.closed(Error(Code::kOutOfRange, "watch: too old resource version"));
+      } else if (change) {
+        watch->sink_.event(change->type, change->object);
+      } else {
+        break;
+      }
     }
   }
 }
@@ -337,14 +337,14 @@ Result<Json> DirectoryCluster::Impl::create(const Resource& resource, Json objec
   }
   const MutexLock lock(mutex_);
   folder_.refresh(resource, *key, store_);
-  if (store_.find(*key) != nullptr) {
+  if (store_.contains(*key)) {
     return Error(Code::kAlreadyExists,
                  "create " + describe(resource, key->object) + ": already exists");
   }
   metadata["uid"] = random_uid();
   metadata["creationTimestamp"] = now_text();
   metadata["generation"] = 1;
-  auto written = folder_.write(resource, *key, object, store_);
+  auto written = folder_.write(resource, *key, std::move(object), store_);
   wake();
   if (!written) return written.error().with_context("create " + describe(resource, key->object));
   return written;
@@ -359,8 +359,8 @@ Result<Json> DirectoryCluster::Impl::update(const Resource& resource, Json objec
                  "update " + resource.plural + ": metadata.name is missing");
   const MutexLock lock(mutex_);
   folder_.refresh(resource, *key, store_);
-  const Json* stored = store_.find(*key);
-  if (stored == nullptr) return not_found("update", resource, key->object);
+  const auto stored = store_.find(*key);
+  if (!stored) return not_found("update", resource, key->object);
   Json& metadata = object["metadata"];
   const Json& current = (*stored)["metadata"];
   for (const char* field : {"resourceVersion", "uid"}) {
@@ -380,7 +380,7 @@ Result<Json> DirectoryCluster::Impl::update(const Resource& resource, Json objec
   if (stored->contains("status")) object["status"] = (*stored)["status"];
   metadata["resourceVersion"] = current["resourceVersion"];
   if (object == *stored) return *stored;
-  auto written = folder_.write(resource, *key, object, store_);
+  auto written = folder_.write(resource, *key, std::move(object), store_);
   wake();
   if (!written) return written.error().with_context("update " + describe(resource, key->object));
   return written;
@@ -391,8 +391,8 @@ Status DirectoryCluster::Impl::remove(const Resource& resource, const ObjectKey&
   const StoreKey store_key{type_of(resource), key};
   const MutexLock lock(mutex_);
   folder_.refresh(resource, store_key, store_);
-  const Json* stored = store_.find(store_key);
-  if (stored == nullptr) return not_found("delete", resource, key);
+  const auto stored = store_.find(store_key);
+  if (!stored) return not_found("delete", resource, key);
   const Json& metadata = (*stored)["metadata"];
   if ((!preconditions.uid.empty() && text_of(metadata, "uid") != preconditions.uid) ||
       (!preconditions.resource_version.empty() &&
@@ -413,8 +413,8 @@ Result<Json> DirectoryCluster::Impl::apply_status(const Resource& resource, cons
   const std::string what = "apply status of " + describe(resource, key->object);
   const MutexLock lock(mutex_);
   folder_.refresh(resource, *key, store_);
-  const Json* stored = store_.find(*key);
-  if (stored == nullptr) return not_found("apply status of", resource, key->object);
+  const auto stored = store_.find(*key);
+  if (!stored) return not_found("apply status of", resource, key->object);
   const Json& metadata = object["metadata"];
   if (metadata.contains("uid") && metadata["uid"] != (*stored)["metadata"]["uid"]) {
     return Error(Code::kAborted, what + ": the object was replaced (uid differs)");
@@ -427,7 +427,7 @@ Result<Json> DirectoryCluster::Impl::apply_status(const Resource& resource, cons
   Json merged = *stored;
   merge_status(merged, applied, manager);
   if (merged == *stored) return *stored;
-  auto written = folder_.write(resource, *key, merged, store_);
+  auto written = folder_.write_status(*key, std::move(merged), store_);
   wake();
   if (!written) return written.error().with_context(what);
   return written;

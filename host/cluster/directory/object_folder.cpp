@@ -32,12 +32,17 @@ std::string timestamp(std::time_t seconds) {
   return {text.data(), size};
 }
 
-/// The document as an API server would show it.
-Json complete(const StoreKey& key, Json document, std::time_t written) {
+/// The document as an API server would show it. An object that is known keeps the time at which it
+/// was seen first.
+Json complete(const StoreKey& key, Json document, std::time_t written, const ObjectStore& store) {
   Json& metadata = document["metadata"];
   metadata.erase("resourceVersion");
   if (!metadata.contains("uid")) metadata["uid"] = uid_of(key);
-  if (!metadata.contains("creationTimestamp")) metadata["creationTimestamp"] = timestamp(written);
+  if (!metadata.contains("creationTimestamp")) {
+    const auto known = store.find(key);
+    metadata["creationTimestamp"] =
+        known ? (*known)["metadata"]["creationTimestamp"] : Json(timestamp(written));
+  }
   return document;
 }
 
@@ -71,7 +76,7 @@ void ObjectFolder::refresh_all(ObjectStore& store) {
     }
   }
   for (const auto& [file, unused] : files_) seen.insert(file);
-  for (const fs::path& file : seen) refresh(file, store);
+  for (const fs::path& file : seen) look_at(file, store);
 }
 
 std::optional<ObjectFolder::Identity> ObjectFolder::identity_of(const fs::path& file) {
@@ -91,6 +96,12 @@ void ObjectFolder::refresh(const fs::path& file, ObjectStore& store) {
   }
 }
 
+void ObjectFolder::look_at(const fs::path& file, ObjectStore& store) {
+  const auto identity = identity_of(file);
+  if (identity && identity->size == 0 && files_.contains(file)) return;
+  refresh(file, store);
+}
+
 fs::path ObjectFolder::file_of(const Resource& resource, const StoreKey& key) const {
   const auto owner = owners_.find(key);
   if (owner != owners_.end()) return owner->second;
@@ -99,7 +110,7 @@ fs::path ObjectFolder::file_of(const Resource& resource, const StoreKey& key) co
 }
 
 void ObjectFolder::refresh(const Resource& resource, const StoreKey& key, ObjectStore& store) {
-  refresh(file_of(resource, key), store);
+  look_at(file_of(resource, key), store);
 }
 
 void ObjectFolder::load(const fs::path& file, const Identity& identity, ObjectStore& store) {
@@ -133,14 +144,13 @@ void ObjectFolder::load(const fs::path& file, const Identity& identity, ObjectSt
     }
     owners_[*key] = file;
     keys.push_back(*key);
-    store.put(*key, complete(*key, document, identity.changed.tv_sec));
+    store.put(*key, complete(*key, document, identity.changed.tv_sec, store));
   }
   for (const StoreKey& old : entry.keys) {
     if (std::ranges::find(keys, old) != keys.end()) continue;
     owners_.erase(old);
     store.erase(old);
   }
-  entry.documents = *documents;
   entry.keys = std::move(keys);
 }
 
@@ -153,51 +163,53 @@ void ObjectFolder::forget(const fs::path& file, ObjectStore& store) {
   files_.erase(it);
 }
 
-Status ObjectFolder::save(const fs::path& file, std::vector<Json> documents) {
-  if (auto made = make_directories(file.parent_path(), 0755); !made) return made;
-  if (auto written = replace_file(file, print_documents(documents), Durability::kAtomic, 0644);
-      !written) {
-    return written;
+Status ObjectFolder::edit(const fs::path& file, const StoreKey& key, const DocumentEdit& edit) {
+  const auto known = files_.find(file);
+  std::string text;
+  if (known != files_.end()) {
+    if (known->second.broken) return broken_file(file);
+    if (!(identity_of(file) == known->second.identity)) {
+      return Error(Code::kUnavailable,
+                   "write " + file.native() + ": another program is writing it now");
+    }
+    auto read = read_file(file);
+    if (!read) return std::move(read).error();
+    text = *std::move(read);
   }
-  File& entry = files_[file];
-  entry.identity = identity_of(file).value_or(Identity{});
-  entry.documents = std::move(documents);
+  const auto edited = edit_document(text, key, edit);
+  if (!edited) return edited.error().with_context("edit " + file.native());
+  if (edited->empty()) {
+    files_.erase(file);
+    return remove_file(file, Durability::kAtomic);
+  }
+  if (auto made = make_directories(file.parent_path(), 0755); !made) return made;
+  if (auto written = replace_file(file, *edited, Durability::kAtomic, 0644); !written)
+    return written;
+  files_[file].identity = identity_of(file).value_or(Identity{});
   return {};
 }
 
-Result<Json> ObjectFolder::write(const Resource& resource, const StoreKey& key, const Json& object,
+Result<Json> ObjectFolder::write(const Resource& resource, const StoreKey& key, Json object,
                                  ObjectStore& store) {
-  Json document = object;
-  document["metadata"].erase("resourceVersion");
+  object["metadata"].erase("resourceVersion");
   const fs::path file = file_of(resource, key);
-  const auto known = files_.find(file);
-  if (known != files_.end() && known->second.broken) return broken_file(file);
-  std::vector<Json> documents =
-      known == files_.end() ? std::vector<Json>() : known->second.documents;
-  const auto place =
-      std::ranges::find_if(documents, [&](const Json& other) { return key_of(other) == key; });
-  if (place == documents.end()) {
-    documents.push_back(document);
-  } else {
-    *place = document;
-  }
-  if (auto saved = save(file, std::move(documents)); !saved) return std::move(saved).error();
+  if (auto written = edit(file, key, {DocumentEdit::Kind::kPut, &object}); !written)
+    return std::move(written).error();
   if (owners_.emplace(key, file).second) files_.at(file).keys.push_back(key);
-  return store.put(key, std::move(document));
+  return store.put(key, std::move(object));
+}
+
+Result<Json> ObjectFolder::write_status(const StoreKey& key, Json object, ObjectStore& store) {
+  const Json status = object.value("status", Json());
+  if (auto written = edit(owners_.at(key), key, {DocumentEdit::Kind::kStatus, &status}); !written)
+    return std::move(written).error();
+  return store.put(key, std::move(object));
 }
 
 Status ObjectFolder::erase(const StoreKey& key, ObjectStore& store) {
   const fs::path file = owners_.at(key);
-  if (files_.at(file).broken) return broken_file(file);
-  std::vector<Json> documents = files_.at(file).documents;
-  std::erase_if(documents, [&](const Json& other) { return key_of(other) == key; });
-  if (documents.empty()) {
-    if (auto removed = remove_file(file, Durability::kAtomic); !removed) return removed;
-    files_.erase(file);
-  } else {
-    if (auto saved = save(file, std::move(documents)); !saved) return saved;
-    std::erase(files_.at(file).keys, key);
-  }
+  if (auto erased = edit(file, key, {DocumentEdit::Kind::kRemove, nullptr}); !erased) return erased;
+  if (const auto rest = files_.find(file); rest != files_.end()) std::erase(rest->second.keys, key);
   owners_.erase(key);
   store.erase(key);
   return {};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ObjectFolder: the files of a folder of API objects, each with its documents, and which of them
+// ObjectFolder: the files of a folder of API objects, which of them holds which object, and which
 // changed since it was last looked at. Does the reading and writing for DirectoryCluster, which
 // serialises all calls.
 #pragma once
@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "host/base/result.hpp"
+#include "host/cluster/directory/object_file.hpp"
 #include "host/cluster/directory/object_store.hpp"
 #include "host/telemetry/log.hpp"
 
@@ -33,7 +34,8 @@ class ObjectFolder {
 
   /// Brings `store` in line with all files.
   void refresh_all(ObjectStore& store);
-  /// With one file, which may be new, changed, gone or no object file at all.
+  /// With one file, which may be new, changed, gone or no object file at all, and whose writer has
+  /// closed it.
   void refresh(const std::filesystem::path& file, ObjectStore& store);
 
   /// With the file that the object is in or would be written to: takes in what another program
@@ -42,8 +44,11 @@ class ObjectFolder {
 
   /// Writes `object` in place of the one with its key, or as a new file for a key that is nowhere
   /// yet, and puts it into the store. Returns the stored form. A failed write changes nothing.
-  [[nodiscard]] Result<Json> write(const Resource& resource, const StoreKey& key,
-                                   const Json& object, ObjectStore& store);
+  [[nodiscard]] Result<Json> write(const Resource& resource, const StoreKey& key, Json object,
+                                   ObjectStore& store);
+  /// Writes the status of `object`, which is otherwise as stored, into its document and the store;
+  /// the rest of the document stays as its author wrote it.
+  [[nodiscard]] Result<Json> write_status(const StoreKey& key, Json object, ObjectStore& store);
   /// Takes the object out of its file and the store.
   [[nodiscard]] Status erase(const StoreKey& key, ObjectStore& store);
 
@@ -60,16 +65,20 @@ class ObjectFolder {
   };
   struct File {
     Identity identity;
-    std::vector<Json> documents;  ///< as written, without what the store adds
-    std::vector<StoreKey> keys;   ///< of the objects that come from here
-    bool broken = false;  ///< the file cannot be read now; the rest is its last good content
+    std::vector<StoreKey> keys;  ///< of the objects that come from here
+    bool broken = false;         ///< it cannot be read now; the keys are of its last good content
   };
 
+  /// refresh() of a file that may be in the middle of being written: one that was emptied is left
+  /// for the event of its closing.
+  void look_at(const std::filesystem::path& file, ObjectStore& store);
   [[nodiscard]] std::filesystem::path file_of(const Resource& resource, const StoreKey& key) const;
   [[nodiscard]] static std::optional<Identity> identity_of(const std::filesystem::path& file);
   void load(const std::filesystem::path& file, const Identity& identity, ObjectStore& store);
   void forget(const std::filesystem::path& file, ObjectStore& store);
-  [[nodiscard]] Status save(const std::filesystem::path& file, std::vector<Json> documents);
+  /// Changes one object in the file that was read last, or in a new one.
+  [[nodiscard]] Status edit(const std::filesystem::path& file, const StoreKey& key,
+                            const DocumentEdit& edit);
 
   std::filesystem::path root_;
   telemetry::Log& log_;

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ObjectStore: API objects in memory with the versions and watch history of an API server, without
-// I/O. Owned by DirectoryCluster, which guards it: not thread-safe.
+// I/O. Objects are kept as compact JSON text, shared between store and history: a fifth of the memory
+// of trees. Owned by DirectoryCluster, which guards it: not thread-safe.
 #pragma once
 
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -14,36 +16,31 @@
 #include <vector>
 
 #include "host/cluster/cluster_api.hpp"
+#include "host/cluster/directory/object_file.hpp"
 
 namespace drasriov::cluster {
-
-/// "apiVersion/kind namespace/name": the identity of an object in the store.
-struct StoreKey {
-  std::string type;  ///< "resource.k8s.io/v1/ResourceClaim"
-  ObjectKey object;
-  friend auto operator<=>(const StoreKey&, const StoreKey&) = default;
-};
-
-[[nodiscard]] std::string type_of(const Resource& resource);
-/// nullopt for a document that is no API object: apiVersion, kind or metadata.name missing or not
-/// text.
-[[nodiscard]] std::optional<StoreKey> key_of(const Json& object);
 
 /// Whether the object is in the selector's namespace and has its fields.
 [[nodiscard]] bool matches(const Selector& selector, const Json& object);
 
+/// How much of the past a store remembers for watches, whichever is reached first.
+struct HistoryLimit {
+  std::size_t changes = 4096;
+  std::size_t bytes = 4U << 20U;  ///< of objects that are no longer current
+};
+
 class ObjectStore {
  public:
-  /// Remembers the last `history` changes for watches.
-  explicit ObjectStore(std::size_t history = 4096) : history_(history) {}
+  explicit ObjectStore(HistoryLimit limit = {}) : limit_(limit) {}
 
-  /// nullptr when there is none.
-  [[nodiscard]] const Json* find(const StoreKey& key) const;
+  [[nodiscard]] bool contains(const StoreKey& key) const { return objects_.contains(key); }
+  /// nullopt when there is none.
+  [[nodiscard]] std::optional<Json> find(const StoreKey& key) const;
   [[nodiscard]] std::vector<Json> list(const std::string& type, const Selector& selector) const;
 
   /// Stores `object` under a new resource version, unless it differs from the stored one in nothing
   /// else; returns the stored form.
-  const Json& put(const StoreKey& key, Json object);
+  Json put(const StoreKey& key, Json object);
   void erase(const StoreKey& key);
 
   [[nodiscard]] std::uint64_t version() const noexcept { return version_; }
@@ -51,29 +48,36 @@ class ObjectStore {
   [[nodiscard]] std::uint64_t oldest() const noexcept { return oldest_; }
 
   struct Change {
-    std::uint64_t version = 0;
     WatchEventType type = WatchEventType::kAdded;
     Json object;
   };
-  /// What a watch with this selector is told after `version`: an object that begins to match is
-  /// added, one that ceases to match is deleted. REQUIRES: version >= oldest().
-  [[nodiscard]] std::vector<Change> changes_after(std::uint64_t version, const std::string& type,
+  /// The first of what a watch with this selector is told after `version`, which is moved to the
+  /// change, or to the end when nothing more concerns it (nullopt): an object that begins to match
+  /// is added, one that ceases to match is deleted. One at a time, because a batch of large objects
+  /// would stay in the heap for ever. REQUIRES: version >= oldest().
+  [[nodiscard]] std::optional<Change> next_change(std::uint64_t& version, const std::string& type,
                                                   const Selector& selector) const;
 
  private:
+  using Text = std::shared_ptr<const std::string>;  ///< of a JSON object; null = absent
+  struct Object {
+    std::uint64_t version = 0;
+    Text text;
+  };
   struct Entry {
     std::uint64_t version = 0;
     std::string type;
-    std::optional<Json> before;
-    std::optional<Json> after;
+    Text before;
+    Text after;
   };
   void remember(Entry entry);
 
-  std::size_t history_;
+  HistoryLimit limit_;
   std::uint64_t version_ = 0;
   std::uint64_t oldest_ = 0;
-  std::map<StoreKey, Json> objects_;
-  std::deque<Entry> log_;
+  std::map<StoreKey, Object> objects_;
+  std::deque<Entry> history_;
+  std::size_t history_bytes_ = 0;
 };
 
 }  // namespace drasriov::cluster
