@@ -40,6 +40,9 @@ struct RunnerSettings {
   /// The same for a claim that could not be undone.
   Duration undo_retry_first = std::chrono::seconds(1);
   Duration undo_retry_longest = std::chrono::seconds(60);
+  /// How often a record of an earlier boot is looked up in the API, to be dropped when its claim is
+  /// gone: kubelet may have lost its memory of it (DRA specification, rule R22).
+  Duration stale_check = std::chrono::minutes(10);
 };
 
 /// Success when the container runtime is connected and has told its live sandboxes: from then on a

@@ -85,8 +85,10 @@ fs::path Journal::path_of(std::string_view uid) const {
 
 Status Journal::load() {
   if (auto ok = make_directories(directory_, kDirectoryMode); !ok) return ok;
-  if (auto removed = remove_stale_temporaries(directory_); !removed)
-    return std::move(removed).error();
+  for (const fs::path& folder : {directory_, directory_ / kQuarantine}) {
+    if (auto removed = remove_stale_temporaries(folder); !removed)
+      return std::move(removed).error();
+  }
   load_quarantine();
   const auto files = record_files(directory_);
   if (!files) return files.error();

@@ -162,8 +162,11 @@ class PrepareTask : public std::enable_shared_from_this<PrepareTask> {
     if (asked_ && !asked_->consumers.empty() && asked_->consumers != known_->consumers) {
       auto record = std::make_shared<Record>(*known_);
       record->consumers = asked_->consumers;
-      if (auto ok = journal().write(record); !ok) return std::move(ok).error();
-      known_ = std::move(record);
+      if (auto ok = journal().write(record); ok) {
+        known_ = std::move(record);
+      } else {
+        context_.outbox.warning(ref_, "JournalFailed", ok.error().to_string());
+      }
     }
     if (auto flow = reserve_pod(known_->pod_uid); flow != Flow::kNext) return flow;
     // Their folder is often a tmpfs that others may clear; documents that are there are only read.

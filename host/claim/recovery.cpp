@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ClaimRunner::recover(): what an earlier process, or an earlier boot, left.
+#include <algorithm>
 #include <future>
 #include <memory>
 #include <optional>
@@ -8,6 +9,8 @@
 #include <string>
 #include <string_view>
 #include <utility>
+
+#include <nlohmann/json.hpp>
 
 #include "host/claim/claim_specs.hpp"
 #include "host/claim/runner_context.hpp"
@@ -109,6 +112,51 @@ Status remove_orphans(RunnerContext& context, const module::Call& call) {
   return first;
 }
 
+/// Drops a record of another boot whose claim is gone. REQUIRES: the claim's token.
+void forget_if_gone(RunnerContext& context, const std::string& uid) {
+  Journal& journal = context.parts.journal;
+  const RecordPtr record = journal.find(uid);
+  if (record == nullptr || !journal.is_stale(*record) || has_attachments(*record)) return;
+  const auto object = context.parts.cluster.get(cluster::resource_claims(),
+                                                {record->claim.namespace_, record->claim.name},
+                                                Deadline::after(context.settings.call_budget));
+  // decode_claim(): NOT_FOUND is another UID, a new claim of the same name.
+  const auto claim = object
+                         ? decode_claim(*object, record->claim, context.settings.plan.driver_name)
+                         : Result<ClaimObject>(object.error());
+  if (claim || claim.error().code() != Code::kNotFound) return;
+  if (auto ok = journal.erase(uid); !ok) {
+    context.outbox.warning(record->claim, "JournalFailed", ok.error().to_string());
+  } else {
+    context.outbox.forgotten(record->claim);
+  }
+}
+
+/// Looks for such records until none is left.
+void watch_stale_records(RunnerContext& context) {
+  WorkQueue& queue = context.parts.queue;
+  const auto records = context.parts.journal.all();
+  const bool any = std::ranges::any_of(
+      records, [&](const RecordPtr& record) { return context.parts.journal.is_stale(*record); });
+  if (!any) return;
+  // False = the driver is stopping; the next start watches again.
+  (void)queue.post_at(WorkQueue::Clock::now() + context.settings.stale_check, [&context, &queue] {
+    if (queue.stopping()) return;
+    for (const RecordPtr& record : context.parts.journal.all()) {
+      if (!context.parts.journal.is_stale(*record)) continue;
+      const std::string& uid = record->claim.uid;
+      // A claim that is busy is being prepared or unprepared: no longer stale, or gone, by itself.
+      auto granted = [](const Result<WorkQueue::Reservation>&) {};
+      const auto claim =
+          queue.reserve({claim_key(uid)}, "look-up of claim " + record->claim.to_string(),
+                        Deadline::after(WorkQueue::Clock::duration::zero()), granted);
+      if (claim) forget_if_gone(context, uid);
+    }
+    context.outbox.deliver();
+    watch_stale_records(context);
+  });
+}
+
 }  // namespace
 
 Status ClaimRunner::recover(Deadline deadline) {
@@ -150,6 +198,7 @@ Status ClaimRunner::recover(Deadline deadline) {
     if (auto ok = remove_orphans(context, call); !ok && first) first = std::move(ok);
   }
   context.outbox.deliver();
+  watch_stale_records(context);
   return first;
 }
 

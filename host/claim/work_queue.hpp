@@ -34,8 +34,7 @@ class WorkQueue {
   using Work = std::function<void()>;
   using Clock = Deadline::Clock;
 
-  /// Holds keys until it is destroyed or released. Movable; outlives neither the queue nor its
-  /// stop().
+  /// Holds keys until it is destroyed or released. Movable; never outlives the queue.
   class Reservation {
    public:
     Reservation() = default;

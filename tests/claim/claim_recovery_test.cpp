@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <fstream>
+#include <thread>
 
 #include "host/base/durable_file.hpp"
 #include "tests/claim/node.hpp"
@@ -148,6 +149,28 @@ TEST_F(ClaimRecoveryTest, AfterARebootAnotherClaimMayHaveTheDevice) {
       node_.prepare(node_.add_claim(2, {0}, Json::object(), Json::array({reserved_for("pod-b")}))));
   ASSERT_TRUE(node_.unprepare({"tenant", "claim-1", "uid-1"}));
   EXPECT_EQ(node_.events->held(), (std::map<std::string, std::string>{{kVf0, "uid-2 Prepared"}}));
+}
+
+TEST_F(ClaimRecoveryTest, AfterARebootRecordsOfClaimsThatAreGoneAreDropped) {
+  const ClaimRef kept = node_.add_claim(1, {0});
+  const ClaimRef gone = node_.add_claim(2, {1});
+  const ClaimRef replaced = node_.add_claim(3, {2});
+  for (const ClaimRef& claim : {kept, gone, replaced}) ASSERT_TRUE(node_.prepare(claim));
+  node_.stop();
+  node_.cluster.erase(cluster::resource_claims(), "tenant", "claim-2");
+  node_.cluster.put(
+      cluster::resource_claims(),
+      testing::claim_object({"tenant", "claim-3", "uid-new"}, {testing::result_of("main", kVf0)}));
+  node_.boot_id = "boot-2";
+  node_.settings.stale_check = 5ms;
+  std::atomic<int> looked{0};
+  node_.cluster.on_get([&looked](const cluster::ObjectKey&) -> Status {
+    if (++looked <= 3) return Error(Code::kUnavailable, "an API that is away says nothing");
+    return {};
+  });
+  ASSERT_TRUE(node_.start());
+  while (looked < 10) std::this_thread::yield();
+  EXPECT_THAT(node_.journal_files(), ElementsAre("uid-1.json"));
 }
 
 TEST_F(ClaimRecoveryTest, AnIntentOfADeviceOfAnotherIncarnationIsDroppedWithAnEvent) {
