@@ -100,6 +100,7 @@ std::string run_help() {
       "Signals:\n"
       "  SIGTERM, SIGINT  stop: kubelet's registration first, then running calls (at most 10 s); "
       "slices stay\n"
+      "  SIGHUP           look at the machine again\n"
       "  SIGUSR1          write modules, devices, claims and metrics to the log\n"
       "\n"
       "Examples:\n"

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the observers make of API objects, told by hand as the reflector tells them.
+#include "host/app/followers.hpp"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/app/fake_discovery.hpp"
+#include "tests/telemetry/kept_log.hpp"
+
+namespace drasriov::app {
+namespace {
+
+using cluster::Json;
+
+Json filter(const char* name, const char* resource) {
+  return {{"apiVersion", "sriovnetwork.openshift.io/v1alpha1"},
+          {"kind", "SriovResourceFilter"},
+          {"metadata", {{"name", name}, {"namespace", "ns"}}},
+          {"spec", {{"configs", {{{"resourceName", resource}}}}}}};
+}
+
+class FollowersTest : public testing::Test {
+ protected:
+  FollowersTest() {
+    settings_.debounce = std::chrono::milliseconds(0);
+    modules_ = {&discovery_};
+    control_.emplace(settings_, modules_, log_, metrics_, [this](const NodeView& view) {
+      const MutexLock lock(mutex_);
+      auto& names = names_.emplace();
+      for (const auto& applied : view.filters.applied)
+        names.push_back(applied.name + "=" + applied.configs.at(0).resource_name);
+      changed_.notify_all();
+    });
+    control_->scan_now();
+    EXPECT_TRUE(control_->start());
+  }
+
+  /// Whether the control thread comes to apply exactly these.
+  bool applied(const std::vector<std::string>& names) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    const MutexLock lock(mutex_);
+    while (names_ != names) {
+      if (!changed_.wait_until(mutex_, until)) return false;
+    }
+    return true;
+  }
+
+  ControlSettings settings_;
+  FakeDiscovery discovery_{"fake"};
+  std::vector<module::Discovery*> modules_;
+  telemetry::KeptLog log_;
+  telemetry::Metrics metrics_{log_};
+  Mutex mutex_;
+  CondVar changed_;
+  std::optional<std::vector<std::string>> names_
+      DRASRIOV_GUARDED_BY(mutex_);  ///< of the last output
+  std::optional<Control> control_;
+};
+
+TEST_F(FollowersTest, FiltersComeChangeAndGo) {
+  control_->set_node_labels({});
+  FilterFollower follower(*control_, log_, "sriovnetwork.openshift.io");
+  follower.replaced({filter("a", "one"), filter("b", "two")});
+  EXPECT_TRUE(applied({"a=one", "b=two"}));
+  follower.changed(filter("a", "three"));
+  EXPECT_TRUE(applied({"a=three", "b=two"}));
+  follower.removed(filter("b", "two"));
+  EXPECT_TRUE(applied({"a=three"}));
+  follower.replaced({filter("c", "four")});
+  EXPECT_TRUE(applied({"c=four"}));
+}
+
+TEST_F(FollowersTest, AFilterThatCannotBeReadIsLeftOutAndNamed) {
+  control_->set_node_labels({});
+  FilterFollower follower(*control_, log_, "sriovnetwork.openshift.io");
+  Json bad = filter("bad", "one");
+  bad["spec"]["confgs"] = 1;
+  follower.replaced({bad, filter("good", "two")});
+  EXPECT_TRUE(applied({"good=two"}));
+  EXPECT_TRUE(log_.contains("ns/bad")) << log_.lines().size();
+}
+
+TEST_F(FollowersTest, WithoutTheCrdThereAreNoFilters) {
+  control_->set_node_labels({});
+  FilterFollower follower(*control_, log_, "sriovnetwork.openshift.io");
+  for (int i = 0; i < 3; ++i)
+    follower.failed(Error(Code::kNotFound, "list sriovresourcefilters: not served"));
+  EXPECT_TRUE(applied({}));
+  EXPECT_EQ(log_.lines().size(), 1U) << "each attempt fails, one line is enough";
+}
+
+TEST_F(FollowersTest, TheNodesLabelsDecideAndAMissingNodeIsSaid) {
+  FilterFollower filters(*control_, log_, "sriovnetwork.openshift.io");
+  Json selective = filter("a", "one");
+  selective["spec"]["nodeSelector"] = {{"zone", "x"}};
+  filters.replaced({selective});
+  NodeFollower node(*control_, log_, "worker-1");
+  node.replaced({});
+  EXPECT_TRUE(applied({}));
+  EXPECT_TRUE(log_.contains("node worker-1: no such Node object"));
+  node.changed({{"metadata", {{"name", "worker-1"}, {"labels", {{"zone", "x"}}}}}});
+  EXPECT_TRUE(applied({"a=one"}));
+}
+
+}  // namespace
+}  // namespace drasriov::app
