@@ -89,12 +89,11 @@ class SliceWriter::Impl {
       listed_ = true;
       return;
     }
-    const bool same =
-        objects.size() == observed_.size() && std::ranges::all_of(objects, [&](const Json& object) {
-          const auto known = observed_.find(name_of(object));
-          return known != observed_.end() && known->second.resource_version == version_of(object);
-        });
-    if (same) return;
+    const auto is_known = [this](const Json& object) DRASRIOV_REQUIRES(mutex_) {
+      const auto known = observed_.find(name_of(object));
+      return known != observed_.end() && known->second.resource_version == version_of(object);
+    };
+    if (objects.size() == observed_.size() && std::ranges::all_of(objects, is_known)) return;
     // This list may be older than our latest writes, and it does not say so. The thread makes its
     // own, between its writes.
     listed_ = false;

@@ -139,12 +139,13 @@ class DirectoryCluster::Impl {
   [[nodiscard]] Status start() {
     inotify_ = UniqueFd(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
     wake_ = UniqueFd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
-    if (!inotify_ || !wake_) {
-      return errno_error(errno, "watch cluster folder " + folder_.root().native(),
-                         "raise fs.inotify.max_user_instances on this machine");
-    }
+    const int error = inotify_ && wake_ ? 0 : errno;
     {
       const MutexLock lock(mutex_);
+      if (error != 0) {
+        return errno_error(error, "watch cluster folder " + folder_.root().native(),
+                           "raise fs.inotify.max_user_instances on this machine");
+      }
       watch_directories();  // before reading: what comes after it is seen
       folder_.refresh_all(store_);
     }

@@ -245,8 +245,7 @@ INSTANTIATE_TEST_SUITE_P(Discovery, BadTree, ::testing::ValuesIn(cases()),
 TEST(BadTreeAsAWhole, LowestIndexWinsAmongTwoVirtfns) {
   SysfsTree tree = SysfsTree::capture("b-vfs-igbvf");
   tree.link(kPf, "virtfn3", "../0000:11:10.2");
-  const sdk::Value* index = Scanned(tree).device("0000-11-10-2")->attribute("vfID");
-  EXPECT_EQ(std::get<std::int64_t>(*index), 1);
+  EXPECT_EQ(Scanned(tree).number("0000-11-10-2", "vfID"), 1);
 }
 
 TEST(BadTreeAsAWhole, WithoutNetFolderTheDevicesStay) {

@@ -8,7 +8,9 @@
 #include <drasriov/sdk/testing/fake_host.hpp>
 #include <drasriov/sdk/testing/module_under_test.hpp>
 
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,9 +38,17 @@ class Scanned {
 
   [[nodiscard]] const sdk::Status& status() const { return status_; }
   [[nodiscard]] nlohmann::json json() const { return to_json(found_.devices, root_); }
-  [[nodiscard]] const std::vector<sdk::Device>& devices() const { return found_.devices; }
-  [[nodiscard]] const sdk::Device* device(std::string_view name) const {
+  [[nodiscard]] const std::vector<sdk::Device>& devices() const& { return found_.devices; }
+  [[nodiscard]] const sdk::Device* device(std::string_view name) const& {
     return found_.device(name);
+  }
+  const sdk::Device* device(std::string_view name) const&& = delete;
+  [[nodiscard]] std::optional<std::int64_t> number(std::string_view name,
+                                                   std::string_view attribute) const {
+    const sdk::Device* found = device(name);
+    const sdk::Value* value = found == nullptr ? nullptr : found->attribute(attribute);
+    const auto* integer = value == nullptr ? nullptr : std::get_if<std::int64_t>(value);
+    return integer == nullptr ? std::nullopt : std::optional(*integer);
   }
   [[nodiscard]] std::string text(std::string_view name, std::string_view attribute) const {
     const sdk::Device* found = device(name);
