@@ -31,7 +31,7 @@ struct Dispatch {
   app::ExitCode operator()(const app::VersionCommand& command) const {
     return app::version_command(command, streams);
   }
-  app::ExitCode operator()(const app::HelpCommand& command) const {
+  app::ExitCode operator()(const app::PrintCommand& command) const {
     streams.out << command.text;
     return app::ExitCode::kSuccess;
   }

@@ -7,9 +7,9 @@
 #include <boost/program_options/variables_map.hpp>
 
 #include <algorithm>
-#include <array>
 #include <string_view>
 
+#include "host/app/command_spec.hpp"
 #include "host/app/help.hpp"
 #include "host/base/nearest_name.hpp"
 #include "host/config/settings.hpp"
@@ -18,6 +18,8 @@ namespace drasriov::app {
 namespace {
 
 namespace po = boost::program_options;
+
+constexpr const char* kOperands = "operand";  // no flag of a command may have this name
 
 Error usage(std::string message, std::string hint) {
   return {Code::kInvalidArgument, std::move(message), std::move(hint)};
@@ -44,16 +46,44 @@ Error unknown(std::string_view what, std::string_view name, std::span<const std:
 /// shorter one means.
 constexpr int kStyle = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;
 
-/// Parses the flags of one command; `positional` names the option that takes the other arguments,
-/// empty = none allowed.
+po::options_description boost_options(std::span<const OptionSpec> specs) {
+  po::options_description options;
+  for (const OptionSpec& spec : specs) {
+    std::string name(spec.name);
+    if (spec.letter != '\0') name.append(",").append(1, spec.letter);
+    auto* value = po::value<std::string>();
+    if (spec.placeholder.empty()) value->implicit_value("true");
+    options.add_options()(name.c_str(), value, "");
+  }
+  options.add_options()(kOperands, po::value<std::vector<std::string>>(), "");
+  return options;
+}
+
+/// `--switch` as `--switch=true`: Boost gives an operand that follows a switch to it.
+std::vector<std::string> with_switch_values(std::span<const std::string> arguments,
+                                            std::span<const OptionSpec> specs) {
+  std::vector<std::string> result(arguments.begin(), arguments.end());
+  for (std::string& argument : result) {
+    if (argument == "--") break;
+    for (const OptionSpec& spec : specs) {
+      if (!spec.placeholder.empty()) continue;
+      const bool is_it = argument == "--" + std::string(spec.name) ||
+                         (spec.letter != '\0' && argument == std::string("-") + spec.letter);
+      if (is_it) argument = "--" + std::string(spec.name) + "=true";
+    }
+  }
+  return result;
+}
+
 Result<po::variables_map> parse_flags(std::span<const std::string> arguments,
-                                      const po::options_description& options,
-                                      std::string_view command, const char* positional = "") {
+                                      std::span<const OptionSpec> specs, bool takes_operands,
+                                      std::string_view command) {
+  const po::options_description options = boost_options(specs);
   po::positional_options_description positions;
-  if (*positional != '\0') positions.add(positional, -1);
+  if (takes_operands) positions.add(kOperands, -1);
   try {
     po::variables_map values;
-    po::store(po::command_line_parser({arguments.begin(), arguments.end()})
+    po::store(po::command_line_parser(with_switch_values(arguments, specs))
                   .options(options)
                   .positional(positions)
                   .style(kStyle)
@@ -64,9 +94,8 @@ Result<po::variables_map> parse_flags(std::span<const std::string> arguments,
   } catch (const po::unknown_option& e) {
     std::string name = e.get_option_name();
     name.erase(0, name.find_first_not_of('-'));
-    std::vector<std::string> names;
-    for (const auto& option : options.options()) names.push_back(option->long_name());
-    const std::vector<std::string_view> known(names.begin(), names.end());
+    std::vector<std::string_view> known;
+    for (const OptionSpec& spec : specs) known.push_back(spec.name);
     return unknown("flag", name, known, "--", command);
   } catch (const po::too_many_positional_options_error&) {
     const auto stray =
@@ -79,146 +108,106 @@ Result<po::variables_map> parse_flags(std::span<const std::string> arguments,
   }
 }
 
-void add_help(po::options_description& options) {
-  options.add_options()("help,h", "");
-}
-
-void add_config_flags(po::options_description& options) {
-  options.add_options()("config", po::value<std::string>(), "");
-  for (const config::Setting& setting : config::settings()) {
-    if (setting.flag.empty()) continue;
-    auto* value = po::value<std::string>();
-    if (setting.type == config::Setting::Type::kBoolean) value->implicit_value("true");
-    // "v" is both the long and the short name: --v 4 and -v 4.
-    const std::string name(setting.flag == "v" ? "v,v" : setting.flag);
-    options.add_options()(name.c_str(), value, "");
+/// The options of the command itself: checked, defaults filled in.
+Status take_options(Arguments& arguments, const po::variables_map& values,
+                    const CommandSpec& command) {
+  for (const OptionSpec& option : command.options) {
+    const std::string name(option.name);
+    std::string value(option.default_value);
+    if (values.count(name) != 0) value = values[name].as<std::string>();
+    const bool is_switch = option.placeholder.empty();
+    const auto allowed = choices(is_switch ? "true|false" : option.placeholder);
+    const bool is_absent = values.count(name) == 0 && option.default_value.empty();
+    if (!is_absent && !allowed.empty() && std::ranges::find(allowed, value) == allowed.end()) {
+      std::string message = "flag --" + name + ": '" + value + "' is not one of";
+      for (const std::string_view text : allowed) message.append(" ").append(text);
+      return usage(std::move(message), help_hint(command.name));
+    }
+    if (!is_absent && !(is_switch && value == "false")) {
+      arguments.options.emplace(name, std::move(value));
+    }
   }
+  return {};
 }
 
-ConfigArguments config_arguments(const po::variables_map& values) {
-  ConfigArguments arguments;
+void take_settings(ConfigArguments& arguments, const po::variables_map& values) {
   if (values.count("config") != 0) arguments.file = values["config"].as<std::string>();
   for (const config::Setting& setting : config::settings()) {
     const std::string flag(setting.flag);
     if (flag.empty() || values.count(flag) == 0) continue;
     arguments.flags.emplace(flag, values[flag].as<std::string>());
   }
-  return arguments;
 }
 
-Result<Command> parse_run(std::span<const std::string> arguments) {
-  po::options_description options;
-  add_help(options);
-  options.add_options()("print-config", po::bool_switch(), "");
-  add_config_flags(options);
-  const auto values = parse_flags(arguments, options, "run");
-  if (!values) return values.error();
-  if (values->count("help") != 0) return Command(HelpCommand{run_help()});
-  return Command(RunCommand{config_arguments(*values), (*values)["print-config"].as<bool>()});
-}
-
-Result<OutputFormat> output_format(const std::string& text) {
-  if (text == "table") return OutputFormat::kTable;
-  if (text == "wide") return OutputFormat::kWide;
-  if (text == "json") return OutputFormat::kJson;
-  if (text == "yaml") return OutputFormat::kYaml;
-  return usage("flag --output: '" + text + "' is not one of table wide json yaml",
-               help_hint("devices"));
-}
-
-Result<Command> parse_devices(std::span<const std::string> arguments) {
-  po::options_description options;
-  add_help(options);
-  options.add_options()("sysfs-root", po::value<std::string>()->default_value("/sys"), "")(
-      "output,o", po::value<std::string>()->default_value("table"), "")(
-      "module-directory", po::value<std::string>(), "")("insecure-dev", po::bool_switch(), "");
-  const auto values = parse_flags(arguments, options, "devices");
-  if (!values) return values.error();
-  if (values->count("help") != 0) return Command(HelpCommand{devices_help()});
-  const auto format = output_format((*values)["output"].as<std::string>());
-  if (!format) return format.error();
-
-  DevicesCommand command;
-  command.format = *format;
-  command.insecure_dev = (*values)["insecure-dev"].as<bool>();
-  std::error_code error;
-  command.sysfs_root = std::filesystem::absolute((*values)["sysfs-root"].as<std::string>(), error)
-                           .lexically_normal();
-  if (error) return usage("flag --sysfs-root: " + error.message(), help_hint("devices"));
-  if (values->count("module-directory") != 0) {
-    command.module_directory =
-        std::filesystem::absolute((*values)["module-directory"].as<std::string>(), error);
+Status take_operands(Arguments& arguments, const po::variables_map& values,
+                     const OperandSpec& operands, const CommandSpec& command) {
+  if (values.count(kOperands) != 0)
+    arguments.operands = values[kOperands].as<std::vector<std::string>>();
+  if (arguments.operands.size() < operands.least) {
+    std::string name(command.name);
+    if (!arguments.verb.empty()) name.append(" ").append(arguments.verb);
+    return usage(name + ": no " + std::string(operands.noun) + " given",
+                 std::string(operands.missing_hint));
   }
-  return Command(std::move(command));
-}
-
-constexpr std::array<std::string_view, 3> kModuleVerbs = {"list", "inspect", "verify"};
-
-Result<Command> parse_module(std::span<const std::string> arguments) {
-  if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "-h")
-    return Command(HelpCommand{module_help()});
-  if (arguments[0] == "verify-child" && arguments.size() == 2)
-    return Command(VerifyChildCommand{arguments[1]});
-  const auto verb = std::ranges::find(kModuleVerbs, arguments[0]);
-  if (verb == kModuleVerbs.end()) {
-    return unknown("command", arguments[0], kModuleVerbs, "", "module");
+  if (arguments.operands.size() > operands.most) {
+    return usage("'" + arguments.operands[operands.most] + "' is not expected here",
+                 help_hint(command.name));
   }
-  ModuleCommand command;
-  command.verb = static_cast<ModuleCommand::Verb>(verb - kModuleVerbs.begin());
-
-  po::options_description options;
-  add_help(options);
-  options.add_options()("json", po::bool_switch(), "")("modules",
-                                                       po::value<std::vector<std::string>>(), "");
-  add_config_flags(options);
-  const bool takes_modules = command.verb != ModuleCommand::Verb::kList;
-  const auto values =
-      parse_flags(arguments.subspan(1), options, "module", takes_modules ? "modules" : "");
-  if (!values) return values.error();
-  if (values->count("help") != 0) return Command(HelpCommand{module_help()});
-  command.config = config_arguments(*values);
-  command.json = (*values)["json"].as<bool>();
-  if (values->count("modules") != 0)
-    command.modules = (*values)["modules"].as<std::vector<std::string>>();
-  if (takes_modules && command.modules.empty()) {
-    return usage("module " + arguments[0] + ": no module given",
-                 "name files or builtin modules, for example builtin:cdi");
+  const auto allowed = choices(operands.placeholder);
+  for (const std::string& operand : arguments.operands) {
+    if (!allowed.empty() && std::ranges::find(allowed, operand) == allowed.end()) {
+      return unknown(operands.noun, operand, allowed, "", command.name);
+    }
   }
-  return Command(std::move(command));
+  return {};
 }
 
-Result<Command> parse_version(std::span<const std::string> arguments) {
-  po::options_description options;
-  add_help(options);
-  options.add_options()("abi", po::bool_switch(), "");
-  const auto values = parse_flags(arguments, options, "version");
+bool asks_for_help(const std::string& argument) {
+  return argument == "--help" || argument == "-h";
+}
+
+Result<Command> parse_command(const CommandSpec& command, std::span<const std::string> words) {
+  Arguments arguments;
+  const OperandSpec* operands = &command.operands;
+  if (!command.verbs.empty()) {
+    if (words.empty() || asks_for_help(words[0])) return Command(PrintCommand{help_of(command)});
+    const auto verb = std::ranges::find(command.verbs, words[0], &VerbSpec::name);
+    if (verb == command.verbs.end()) {
+      std::vector<std::string_view> names;
+      for (const VerbSpec& known : command.verbs) names.push_back(known.name);
+      return unknown("command", words[0], names, "", command.name);
+    }
+    arguments.verb = verb->name;
+    operands = &verb->operands;
+    words = words.subspan(1);
+  }
+  const auto options = all_options(command);
+  const auto values = parse_flags(words, options, operands->most > 0, command.name);
   if (!values) return values.error();
-  if (values->count("help") != 0) return Command(HelpCommand{version_help()});
-  return Command(VersionCommand{(*values)["abi"].as<bool>()});
+  if (values->count("help") != 0) return Command(PrintCommand{help_of(command)});
+  if (auto taken = take_options(arguments, *values, command); !taken) return taken.error();
+  if (command.settings != SettingFlags::kNone) take_settings(arguments.config, *values);
+  if (auto taken = take_operands(arguments, *values, *operands, command); !taken)
+    return taken.error();
+  return command.make(arguments);
 }
-
-struct Entry {
-  std::string_view name;
-  Result<Command> (*parse)(std::span<const std::string>);
-};
-
-constexpr std::array kCommands = {Entry{"run", parse_run}, Entry{"devices", parse_devices},
-                                  Entry{"module", parse_module}, Entry{"version", parse_version}};
 
 }  // namespace
 
 Result<Command> parse_command_line(std::span<const std::string> arguments) {
-  if (arguments.empty()) return parse_run(arguments);
+  const auto commands = command_table();
+  const CommandSpec& run = commands.front();
+  if (arguments.empty()) return parse_command(run, arguments);
   const std::string& first = arguments.front();
-  if (first == "--help" || first == "-h" || first == "help")
-    return Command(HelpCommand{main_help()});
+  if (asks_for_help(first) || first == "help") return Command(PrintCommand{main_help()});
   if (first == "--version") return Command(VersionCommand{});
-  if (first.starts_with('-')) return parse_run(arguments);
-  for (const Entry& entry : kCommands) {
-    if (first == entry.name) return entry.parse(arguments.subspan(1));
-  }
+  if (first.starts_with('-')) return parse_command(run, arguments);
+  if (arguments.size() == 3 && first == "module" && arguments[1] == "verify-child")
+    return Command(VerifyChildCommand{arguments[2]});
+  const auto command = std::ranges::find(commands, first, &CommandSpec::name);
+  if (command != commands.end()) return parse_command(*command, arguments.subspan(1));
   std::vector<std::string_view> names;
-  for (const Entry& entry : kCommands) names.push_back(entry.name);
+  for (const CommandSpec& known : commands) names.push_back(known.name);
   return unknown("command", first, names, "", "");
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The command line as a value. Pure but for the help texts' constants; any thread.
+// The command line as a value. What commands and flags there are: command_spec.hpp. Pure; any thread.
 #pragma once
 
 #include <cstdint>
@@ -54,13 +54,13 @@ struct VersionCommand {
   bool abi = false;
 };
 
-/// The whole text to print.
-struct HelpCommand {
+/// The whole text to print: help, a completion script.
+struct PrintCommand {
   std::string text;
 };
 
 using Command = std::variant<RunCommand, DevicesCommand, ModuleCommand, VerifyChildCommand,
-                             VersionCommand, HelpCommand>;
+                             VersionCommand, PrintCommand>;
 
 /// `arguments` without the program's name. INVALID_ARGUMENT: the message names what is wrong, the
 /// hint the nearest known command or flag, or where help is.

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What --help prints, for each command. Pure; any thread.
+// What --help prints, made from the command table. Pure; any thread.
 #pragma once
 
 #include <string>
 
+#include "host/app/command_spec.hpp"
+
 namespace drasriov::app {
 
 [[nodiscard]] std::string main_help();
-[[nodiscard]] std::string run_help();
-[[nodiscard]] std::string devices_help();
-[[nodiscard]] std::string module_help();
-[[nodiscard]] std::string version_help();
+[[nodiscard]] std::string help_of(const CommandSpec& command);
 
 }  // namespace drasriov::app

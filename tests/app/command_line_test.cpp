@@ -84,6 +84,20 @@ TEST(CommandLine, Module) {
   EXPECT_EQ(parsed<ModuleCommand>({"module", "inspect", "x"}).verb, ModuleCommand::Verb::kInspect);
 }
 
+TEST(CommandLine, ASwitchTakesNoOperand) {
+  for (const char* verb : {"verify", "inspect"}) {
+    const auto bare = parsed<ModuleCommand>({"module", verb, "--insecure-dev", "/a.so"});
+    EXPECT_EQ(bare.modules, std::vector<std::string>{"/a.so"});
+    EXPECT_EQ(bare.config.flags.at("insecure-dev"), "true");
+    const auto off =
+        parsed<ModuleCommand>({"module", verb, "--json", "--insecure-dev=false", "/a.so", "--"});
+    EXPECT_EQ(off.modules, std::vector<std::string>{"/a.so"});
+    EXPECT_EQ(off.config.flags.at("insecure-dev"), "false");
+  }
+  EXPECT_FALSE(parsed<DevicesCommand>({"devices", "--insecure-dev=false"}).insecure_dev);
+  EXPECT_TRUE(parsed<DevicesCommand>({"devices", "--insecure-dev=true"}).insecure_dev);
+}
+
 TEST(CommandLine, Version) {
   EXPECT_FALSE(parsed<VersionCommand>({"version"}).abi);
   EXPECT_FALSE(parsed<VersionCommand>({"--version"}).abi);
@@ -104,7 +118,7 @@ TEST(CommandLine, HelpOfEachCommandShowsExamplesAndExitCodes) {
         HelpCase{{"devices", "-h"}, "--sysfs-root"}, HelpCase{{"module"}, "verify"},
         HelpCase{{"module", "verify", "--help"}, "verify"},
         HelpCase{{"version", "--help"}, "--abi"}}) {
-    const std::string text = parsed<HelpCommand>(c.arguments).text;
+    const std::string text = parsed<PrintCommand>(c.arguments).text;
     EXPECT_NE(text.find(c.part), std::string::npos) << text;
     EXPECT_NE(text.find("Exit codes:"), std::string::npos) << text;
     for (std::size_t start = 0; start < text.size();) {
@@ -117,7 +131,7 @@ TEST(CommandLine, HelpOfEachCommandShowsExamplesAndExitCodes) {
 }
 
 TEST(CommandLine, RunHelpNamesEveryFlagAndVariable) {
-  const std::string text = parsed<HelpCommand>({"run", "--help"}).text;
+  const std::string text = parsed<PrintCommand>({"run", "--help"}).text;
   for (const config::Setting& setting : config::settings()) {
     if (setting.flag.empty()) continue;
     EXPECT_NE(text.find("--" + std::string(setting.flag) + " "), std::string::npos) << setting.flag;
@@ -150,6 +164,9 @@ TEST(CommandLine, SaysWhatIsWrongAndWhatWasMeant) {
            Bad{{"module", "verify"},
                "module verify: no module given — hint: name files or builtin modules, for example "
                "builtin:cdi"},
+           Bad{{"version", "--abi=1"},
+               "flag --abi: '1' is not one of true false — hint: see dra-driver-sriov version "
+               "--help"},
            Bad{{"module", "list", "x"},
                "'x' is not expected here — hint: see dra-driver-sriov module --help"},
        }) {

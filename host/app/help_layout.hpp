@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Words of the command descriptions that help texts and documentation share. Pure; any thread.
+#pragma once
+
+#include <array>
+#include <string>
+
+#include "host/app/command_spec.hpp"
+
+namespace drasriov::app {
+
+/// As in exit_code.hpp.
+inline constexpr std::array<SectionSpec::Row, 4> kExitCodes = {{
+    {"0", "done; run: stopped by SIGTERM or SIGINT"},
+    {"1", "failed; the log or standard error says what"},
+    {"2", "wrong command line or configuration: starting again does not help"},
+    {"3", "run: did not stop within 30 s, a module or a call did not return"},
+}};
+
+/// "-o, --output table|wide"
+[[nodiscard]] std::string option_term(const OptionSpec& option);
+
+/// One line for each way to call the command.
+[[nodiscard]] std::vector<std::string> usage_lines(const CommandSpec& command);
+
+}  // namespace drasriov::app
