@@ -53,6 +53,11 @@ device::InventorySnapshot Control::inventory() const {
   return inventory_;
 }
 
+std::shared_ptr<const NodeView> Control::view() const {
+  const MutexLock lock(mutex_);
+  return view_;
+}
+
 void Control::rescan() noexcept {
   scan_wanted_ = true;
   wake();
@@ -167,15 +172,16 @@ void Control::scan() {
 
 void Control::output() {
   output_due_.reset();
-  NodeView view;
+  const auto view = std::make_shared<NodeView>();
   {
     const MutexLock lock(mutex_);
     if (!inputs_.filters || !inputs_.labels || inventory_->version() == 0) return;
-    view.inventory = inventory_;
-    view.held = inputs_.held;
-    view.filters = policy::filters_of_node(*inputs_.filters, *inputs_.labels);
+    view->inventory = inventory_;
+    view->held = inputs_.held;
+    view->filters = policy::filters_of_node(*inputs_.filters, *inputs_.labels);
+    view_ = view;
   }
-  output_(view);
+  output_(*view);
 }
 
 }  // namespace drasriov::app

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -73,6 +74,9 @@ class Control {
   void set_node_labels(policy::Labels labels) DRASRIOV_EXCLUDES(mutex_);
   void set_held(claim::HeldSnapshot held) DRASRIOV_EXCLUDES(mutex_);
 
+  /// What was handed on last; nullptr before the first time.
+  [[nodiscard]] std::shared_ptr<const NodeView> view() const DRASRIOV_EXCLUDES(mutex_);
+
  private:
   using Clock = std::chrono::steady_clock;
   struct Inputs {
@@ -103,6 +107,7 @@ class Control {
   device::InventorySnapshot inventory_ DRASRIOV_GUARDED_BY(mutex_);
   Inputs inputs_ DRASRIOV_GUARDED_BY(mutex_);
   bool inputs_changed_ DRASRIOV_GUARDED_BY(mutex_) = false;
+  std::shared_ptr<const NodeView> view_ DRASRIOV_GUARDED_BY(mutex_);
 
   // Of the control thread, and of scan_now() before it runs.
   std::optional<Clock::time_point> output_due_;

@@ -10,6 +10,7 @@
 #include <string>
 #include <thread>
 
+#include "host/app/status_document.hpp"
 #include "host/base/durable_file.hpp"
 #include "host/base/thread_annotations.hpp"
 #include "host/cluster/directory/directory_cluster.hpp"
@@ -54,6 +55,34 @@ Status own_node(Driver& driver) {
   if (told) driver.log.info("the other driver has ended: this one takes over");
   driver.lock = *std::move(lock);
   return {};
+}
+
+/// People can ask from here on what the driver is doing. Nothing depends on it: without it the driver serves, too.
+Status serve_status(Driver& driver) {
+  auto server = status::StatusServer::start(
+      {.data_directory = driver.config.data_directory()},
+      [&driver] { return short_status_document(driver, "Starting"); }, driver.log);
+  if (server) {
+    driver.status = *std::move(server);
+  } else {
+    driver.log.warning(server.error().with_context("the commands will not see this driver"));
+  }
+  return {};
+}
+
+void end_status(Driver& driver) {
+  driver.status.reset();
+}
+
+Status tell_all(Driver& driver) {
+  if (driver.status) driver.status->describe_by([&driver] { return status_document(driver); });
+  return {};
+}
+
+/// The parts go one by one from here on.
+void tell_stopping(Driver& driver) {
+  if (!driver.status) return;
+  driver.status->describe_by([&driver] { return short_status_document(driver, "Stopping"); });
 }
 
 Status open_cluster(Driver& driver) {
@@ -302,6 +331,7 @@ void end_health(Driver& driver) {
 constexpr std::array kSteps = {
     Step<Driver>{"make the data directory", make_data_directory, nullptr},
     Step<Driver>{"own the node", own_node, nullptr},
+    Step<Driver>{"serve status", serve_status, end_status},
     Step<Driver>{"open the cluster", open_cluster, nullptr},
     Step<Driver>{"load modules", load_modules, nullptr},
     Step<Driver>{"start modules", start_modules, stop_modules},
@@ -316,12 +346,13 @@ constexpr std::array kSteps = {
     Step<Driver>{"publish devices", start_publishing, stop_publishing},
     Step<Driver>{"serve kubelet", serve_kubelet, leave_kubelet},
     Step<Driver>{"serve health probes", serve_health, end_health},
+    Step<Driver>{"tell the whole status", tell_all, tell_stopping},
 };
 
 }  // namespace
 
 Driver::Driver(config::Configuration configuration, std::filesystem::path builtin_modules,
-               telemetry::Log& process_log, Signals& process_signals)
+               telemetry::RecentLines& process_log, Signals& process_signals)
     : config(std::move(configuration)),
       builtin_directory(std::move(builtin_modules)),
       log(process_log),

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -27,8 +28,9 @@
 #include "host/pod/sandbox_gate.hpp"
 #include "host/publish/claim_reporter.hpp"
 #include "host/publish/slice_writer.hpp"
-#include "host/telemetry/log.hpp"
+#include "host/status/status_server.hpp"
 #include "host/telemetry/metrics.hpp"
+#include "host/telemetry/recent_lines.hpp"
 
 namespace drasriov::dra {
 class HealthServer;
@@ -38,18 +40,20 @@ namespace drasriov::app {
 
 struct Driver {
   Driver(config::Configuration configuration, std::filesystem::path builtin_modules,
-         telemetry::Log& process_log, Signals& process_signals);
+         telemetry::RecentLines& process_log, Signals& process_signals);
   ~Driver();
   Driver(const Driver&) = delete;
   Driver& operator=(const Driver&) = delete;
 
   const config::Configuration config;
   const std::filesystem::path builtin_directory;
-  telemetry::Log& log;
+  telemetry::RecentLines& log;
   Signals& signals;
+  const std::chrono::system_clock::time_point started = std::chrono::system_clock::now();
   telemetry::Metrics metrics;
 
   std::optional<OwnerLock> lock;
+  std::unique_ptr<status::StatusServer> status;
   std::unique_ptr<cluster::ClusterApi> cluster;
   std::optional<module::HostServices> services;
   pod::SandboxGate sandboxes;

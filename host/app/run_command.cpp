@@ -76,10 +76,11 @@ ExitCode run_command(const RunCommand& command, const config::Environment& envir
 
   auto signals = Signals::open();  // before the first thread
   if (!signals) return refuse(signals.error());
-  const auto log = telemetry::make_log(configuration->log_format, configuration->verbosity);
-  log->info("dra-driver-sriov " DRASRIOV_VERSION " starts",
-            {{telemetry::key::kNode, configuration->node_name}});
-  Driver driver(*std::move(configuration), *std::move(directory), *log, *signals);
+  const auto lines = telemetry::make_log(configuration->log_format, configuration->verbosity);
+  telemetry::RecentLines log(*lines);
+  log.info("dra-driver-sriov " DRASRIOV_VERSION " starts",
+           {{telemetry::key::kNode, configuration->node_name}});
+  Driver driver(*std::move(configuration), *std::move(directory), log, *signals);
   return start_serve_stop(driver);
 }
 

@@ -118,6 +118,7 @@ Result<std::unique_ptr<ModuleRegistry>> ModuleRegistry::load(
       continue;
     }
     state.version = (*library)->manifest().version;
+    state.abi = (*library)->manifest().abi.to_string();
     auto instance = ModuleInstance::create(entry, *library, services);
     if (!instance) {
       if (auto status = registry->failed(entry.failure_policy, state, std::move(instance).error());

@@ -47,6 +47,7 @@ struct ModuleState {
   std::string module;  ///< as configured
   Phase phase = Phase::kDisabled;
   std::string version;
+  std::string abi;  ///< of the headers it was built with; empty when it could not be loaded
   std::vector<std::string> capabilities;
   std::vector<std::string> claim_fields;
   std::optional<Error> error;

@@ -78,6 +78,11 @@ class SliceWriter::Impl {
     wake_.notify_all();
   }
 
+  [[nodiscard]] SliceState state() const {
+    const MutexLock lock(mutex_);
+    return state_;
+  }
+
   void replaced(const std::vector<Json>& objects) {
     const MutexLock lock(mutex_);
     if (!listed_) {
@@ -171,6 +176,11 @@ class SliceWriter::Impl {
       if (done) {
         backoff_ = std::chrono::milliseconds(0);
         last_error_.clear();
+        {
+          const MutexLock lock(mutex_);
+          state_.last_success = std::chrono::system_clock::now();
+          state_.last_error.clear();
+        }
         published_();
       } else {
         report(done.error());
@@ -206,6 +216,12 @@ class SliceWriter::Impl {
         listed_ = false;
         return written;
       }
+    }
+    {
+      const MutexLock lock(mutex_);
+      state_.generation = plan.generation;
+      state_.slices = plan.slices.size();
+      state_.devices = pool.entries.size();
     }
     if (!plan.writes.empty()) {
       log_.info("published " + std::to_string(pool.entries.size()) + " devices in " +
@@ -317,6 +333,11 @@ class SliceWriter::Impl {
   /// Once for each new text: a server that is down is one line, not one for each attempt.
   void report(const Error& error) {
     std::string text = error.with_context("publish slices").to_string();
+    {
+      const MutexLock lock(mutex_);
+      state_.last_error = text;
+      state_.last_error_time = std::chrono::system_clock::now();
+    }
     if (text == last_error_) return;
     // A conflict is settled by reading again.
     error.code() == Code::kAborted ? log_.debug(text) : log_.warning(text);
@@ -339,13 +360,14 @@ class SliceWriter::Impl {
   std::string last_error_;
   std::minstd_rand random_{std::random_device()()};
 
-  Mutex mutex_;
+  mutable Mutex mutex_;
   CondVar wake_;
   bool stopping_ DRASRIOV_GUARDED_BY(mutex_) = false;
   std::optional<std::vector<SliceEntry>> wanted_ DRASRIOV_GUARDED_BY(mutex_);  ///< not taken up yet
   std::optional<Clock::time_point> due_ DRASRIOV_GUARDED_BY(mutex_);
   std::optional<Clock::time_point> first_foreign_ DRASRIOV_GUARDED_BY(mutex_);
-  std::atomic<bool> wrote_{false};                   ///< something, perhaps without an answer
+  std::atomic<bool> wrote_{false};  ///< something, perhaps without an answer
+  SliceState state_ DRASRIOV_GUARDED_BY(mutex_);
   bool listed_ DRASRIOV_GUARDED_BY(mutex_) = false;  ///< listed since the last fault, or listing
   std::map<std::string, ObservedSlice> observed_ DRASRIOV_GUARDED_BY(mutex_);
   /// Slice name → version of its deletion, since the last list: a late answer must not revive it.
@@ -375,6 +397,10 @@ void SliceWriter::stop() {
 
 void SliceWriter::publish(std::vector<SliceEntry> entries) {
   impl_->publish(std::move(entries));
+}
+
+SliceState SliceWriter::state() const {
+  return impl_->state();
 }
 
 void SliceWriter::replaced(const std::vector<Json>& objects) {

@@ -5,12 +5,15 @@
 // them when it restarts), with jittered back-off after an error. Writes nothing while nothing changes.
 //
 // As a ReflectorObserver it hears the slices of its driver and node; what it wrote itself it knows already and does not
-// react to. publish() from any thread, observer calls from the reflector's.
+// react to. publish() and state() from any thread, observer calls from the reflector's.
 #pragma once
 
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +35,17 @@ struct SliceWriterSettings {
   std::chrono::milliseconds longest_backoff{std::chrono::seconds(30)};
 };
 
+/// How far the writer is, for people.
+struct SliceState {
+  std::int64_t generation = 0;  ///< of the pool, as last planned; 0 before
+  std::size_t slices = 0;
+  std::size_t devices = 0;  ///< in the slices
+  std::optional<std::chrono::system_clock::time_point> last_success;
+  std::string last_error;  ///< of the last pass; empty when it succeeded
+  std::optional<std::chrono::system_clock::time_point>
+      last_error_time;  ///< also of an error since mended
+};
+
 class SliceWriter final : public cluster::ReflectorObserver {
  public:
   /// `published` [note] is called after every pass that left the slices as they should be. All outlive the writer.
@@ -49,6 +63,8 @@ class SliceWriter final : public cluster::ReflectorObserver {
 
   /// All devices of the node from now on, sorted by name (slice_entries()).
   void publish(std::vector<SliceEntry> entries);
+
+  [[nodiscard]] SliceState state() const;
 
   void replaced(const std::vector<cluster::Json>& objects) override;
   void changed(const cluster::Json& object) override;

@@ -166,7 +166,7 @@ class Node:
                     if file == "owner.lock":
                         continue  # the file stays, the lock on it does not
                     # Private socket names end in six random digits; a stale one beside a live one must show.
-                    name = re.sub(r"(/\.(?:dra|reg-[0-9a-f]{6})-)[0-9a-f]{6}$", r"\1", name)
+                    name = re.sub(r"(/\.(?:dra|st|reg-[0-9a-f]{6})-)[0-9a-f]{6}$", r"\1", name)
                     while name in found:
                         name += "+"
                     found[name] = self.comparable(full)
