@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/app/configure.hpp"
 
+#include "host/app/builtin_directory.hpp"
 #include "host/config/load.hpp"
+#include "host/module/entry_file.hpp"
 
 namespace drasriov::app {
 
@@ -17,17 +19,45 @@ Result<config::Configuration> load_configuration(const ConfigArguments& argument
   return config::load(sources);
 }
 
-Status check_runnable(const config::Configuration& configuration) {
+namespace {
+
+/// One list of builtin modules for all, so that a missing directory is one mistake.
+void check_builtin_modules(const config::Configuration& configuration,
+                           const std::filesystem::path& executable, std::vector<Error>& mistakes) {
+  module::FileSource source;
+  for (const config::ModuleEntry& entry : configuration.modules) {
+    const bool needed = entry.enabled && entry.failure_policy == config::FailurePolicy::kFail;
+    if (!needed || !module::builtin_name(entry.module)) continue;
+    if (source.builtin_directory.empty()) {
+      auto directory = builtin_directory(configuration.module_directory, executable);
+      if (!directory) {
+        mistakes.push_back(std::move(directory).error());
+        return;
+      }
+      source.builtin_directory = *std::move(directory);
+    }
+    if (auto path = module::module_path(entry.module, source); !path)
+      mistakes.push_back(path.error().with_context("module " + entry.name));
+  }
+}
+
+}  // namespace
+
+std::vector<Error> find_mistakes(const config::Configuration& configuration,
+                                 const std::filesystem::path& executable) {
+  std::vector<Error> mistakes;
   if (configuration.node_name.empty()) {
-    return Error(Code::kInvalidArgument, "the node has no name",
-                 "set NODE_NAME (in a pod: fieldRef spec.nodeName), the flag --node-name or "
-                 "nodeName in the file");
+    mistakes.emplace_back(Code::kInvalidArgument, "the node has no name",
+                          "set NODE_NAME (in a pod: fieldRef spec.nodeName), the flag --node-name "
+                          "or nodeName in the file");
   }
   if (configuration.cluster_directory.empty()) {
-    return Error(Code::kUnimplemented, "cluster: kube is not built into this version of the driver",
-                 "use cluster: dir:PATH, a directory with the API objects as YAML files");
+    mistakes.emplace_back(Code::kUnimplemented,
+                          "cluster: kube is not built into this version of the driver",
+                          "use cluster: dir:PATH, a directory with the API objects as YAML files");
   }
-  return {};
+  check_builtin_modules(configuration, executable, mistakes);
+  return mistakes;
 }
 
 }  // namespace drasriov::app

@@ -20,7 +20,10 @@ CommandSpec run_spec() {
       "Roots of the machine, the list of modules and their configuration are in the file only; "
       "docs/configuration.md shows all of it.";
   spec.options = {
-      {"print-config", '\0', "", "print the effective configuration as YAML and exit", ""}};
+      {"print-config", '\0', "",
+       "print the effective configuration as YAML, and on standard error all that would keep the "
+       "driver from starting with it (exit code 2), and exit",
+       ""}};
   spec.settings = SettingFlags::kListed;
   spec.sections = {
       {"Signals",

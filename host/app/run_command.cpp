@@ -64,13 +64,13 @@ ExitCode run_command(const RunCommand& command, const config::Environment& envir
   };
   auto configuration = load_configuration(command.config, environment);
   if (!configuration) return refuse(configuration.error());
-  if (command.print_config) {
-    streams.out << config::to_yaml(*configuration);
-    return ExitCode::kSuccess;
-  }
-  if (auto runnable = check_runnable(*configuration); !runnable) return refuse(runnable.error());
   auto executable = own_executable();
   if (!executable) return refuse(executable.error());
+  if (command.print_config) streams.out << config::to_yaml(*configuration);
+  const auto mistakes = find_mistakes(*configuration, *executable);
+  for (const Error& mistake : mistakes) (void)refuse(mistake);
+  if (!mistakes.empty()) return ExitCode::kUsage;
+  if (command.print_config) return ExitCode::kSuccess;
   auto directory = builtin_directory(configuration->module_directory, *executable);
   if (!directory) return refuse(directory.error());
 

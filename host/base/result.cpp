@@ -36,6 +36,10 @@ Error Error::with_context(std::string_view context) const {
   return {code_, std::move(message), hint_};
 }
 
+Error Error::with_hint(std::string hint) const {
+  return {code_, message_, hint_.empty() ? std::move(hint) : hint_};
+}
+
 std::string Error::to_string() const {
   return hint_.empty() ? message_ : message_ + " — hint: " + hint_;
 }

@@ -73,6 +73,9 @@ class Error {
   /// The same error with "context: " before its message; the way context is added while returning.
   [[nodiscard]] Error with_context(std::string_view context) const;
 
+  /// The same error with this hint, unless it has one: who saw the cause knows better.
+  [[nodiscard]] Error with_hint(std::string hint) const;
+
   /// The whole sentence for a person: "message — hint: hint", or the message alone.
   [[nodiscard]] std::string to_string() const;
 

@@ -137,6 +137,10 @@ class PrepareTask : public std::enable_shared_from_this<PrepareTask> {
       // is idempotent).
       if (prepared && object.error().code() != Code::kNotFound && devices_are_there(*known_))
         return go(Step::kRecall);
+      if (object.error().code() == Code::kNotFound) {
+        return object.error().with_hint(
+            "the pod names a claim that is gone: create it, or delete the pod");
+      }
       return std::move(object).error();
     }
     auto claim = decode_claim(*object, ref_, settings().driver_name);
@@ -202,6 +206,10 @@ class PrepareTask : public std::enable_shared_from_this<PrepareTask> {
       };
       const auto object = context_.parts.cluster.get(cluster::network_attachment_definitions(), key,
                                                      work_deadline_);
+      if (!object && object.error().code() == Code::kNotFound) {
+        return named(object.error())
+            .with_hint("create it, or correct netAttachDefName in the claim's parameters");
+      }
       if (!object) return named(object.error());
       auto config = network_config(*object);
       if (!config) return named(config.error());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The configuration file, read strictly: every key is known, stands once and has the right type.
+#include <yaml-cpp/depthguard.h>
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/node/impl.h>
 #include <yaml-cpp/node/iterator.h>
@@ -350,6 +351,8 @@ Status apply_file(Configuration& configuration, std::string_view text, std::stri
     }
     if (documents.empty()) return {};
     return Reader(configuration, name, environment).read(documents.front());
+  } catch (const YAML::DeepRecursion& e) {  // the parser's own limit, above that of yaml_to_json()
+    return too_deep(e.mark).with_context(name);
   } catch (const YAML::Exception& e) {
     return Error(Code::kInvalidArgument,
                  std::string(name) + ":" + std::to_string(e.mark.line + 1) + ":" +

@@ -53,7 +53,10 @@ Result<Configuration> load(const Sources& sources) {
     auto applied = apply_file(configuration, *text, sources.file.native(), sources.environment);
     if (!applied) return applied.error();
   } else if (sources.file_required || text.error().code() != Code::kNotFound) {
-    return text.error().with_context("configuration");
+    return text.error()
+        .with_context("configuration")
+        .with_hint("give an existing file to --config; without the flag it is " +
+                   std::string(kDefaultFile) + ", which may be missing");
   }
   if (auto applied = apply_environment(configuration, sources.environment); !applied)
     return applied.error();

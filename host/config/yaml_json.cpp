@@ -16,8 +16,12 @@ namespace {
 
 using nlohmann::json;
 
+std::string position(const YAML::Mark& mark) {
+  return std::to_string(mark.line + 1) + ":" + std::to_string(mark.column + 1);
+}
+
 Error at(const YAML::Node& node, Code code, std::string_view message, std::string hint = {}) {
-  return {code, position(node) + ": " + std::string(message), std::move(hint)};
+  return {code, position(node.Mark()) + ": " + std::string(message), std::move(hint)};
 }
 
 bool is_one_of(std::string_view text, std::initializer_list<std::string_view> candidates) {
@@ -72,9 +76,8 @@ class Converter {
   explicit Converter(const Environment* environment) : environment_(environment) {}
 
   Result<json> convert(const YAML::Node& node, int depth) {
-    constexpr int kDeepest = 64;
     constexpr std::size_t kMost = 100'000;
-    if (depth > kDeepest) return at(node, Code::kInvalidArgument, "nested deeper than 64 levels");
+    if (depth > kDeepestYaml) return too_deep(node.Mark());
     if (++count_ > kMost) return at(node, Code::kInvalidArgument, "more than 100000 values");
     switch (node.Type()) {
       case YAML::NodeType::Scalar: return scalar(node);
@@ -90,7 +93,7 @@ class Converter {
   Result<json> scalar(const YAML::Node& node) {
     auto expanded = environment_ == nullptr ? Result<std::string>(node.Scalar())
                                             : expand(node.Scalar(), *environment_);
-    if (!expanded) return expanded.error().with_context(position(node));
+    if (!expanded) return expanded.error().with_context(position(node.Mark()));
     if (node.Tag() == "!" || node.Tag() == "tag:yaml.org,2002:str")
       return json(*std::move(expanded));
     if (!is_plain(node)) {
@@ -149,9 +152,13 @@ Result<json> yaml_to_json(const YAML::Node& node, const Environment* environment
   return Converter(environment).convert(node, 0);
 }
 
+Error too_deep(const YAML::Mark& mark) {
+  return {Code::kInvalidArgument,
+          position(mark) + ": nested deeper than " + std::to_string(kDeepestYaml) + " levels"};
+}
+
 std::string position(const YAML::Node& node) {
-  const YAML::Mark mark = node.Mark();
-  return std::to_string(mark.line + 1) + ":" + std::to_string(mark.column + 1);
+  return position(node.Mark());
 }
 
 bool is_plain(const YAML::Node& node) {

@@ -21,6 +21,13 @@ namespace drasriov::config {
 [[nodiscard]] Result<nlohmann::json> yaml_to_json(const YAML::Node& node,
                                                   const Environment* environment);
 
+/// Levels of maps and lists in a document; far more than the API or a configuration has, and little
+/// enough for code that descends by recursion.
+inline constexpr int kDeepestYaml = 64;
+
+/// The error of a document that goes deeper there.
+[[nodiscard]] Error too_deep(const YAML::Mark& mark);
+
 /// "12:3", counted from 1; where a message about `node` points.
 [[nodiscard]] std::string position(const YAML::Node& node);
 

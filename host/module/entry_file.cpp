@@ -1,10 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/module/entry_file.hpp"
 
+#include <algorithm>
+#include <system_error>
+#include <vector>
+
+#include "host/base/nearest_name.hpp"
+
 namespace drasriov::module {
 namespace {
 
+namespace fs = std::filesystem;
+
 constexpr std::string_view kBuiltin = "builtin:";
+
+Error no_such_builtin(const std::string& module, const fs::path& directory) {
+  std::vector<std::string> names;
+  std::error_code ignored;  // a directory that cannot be read has none
+  for (const auto& entry : fs::directory_iterator(directory, ignored)) {
+    if (entry.path().extension() == ".so") names.push_back(entry.path().stem().native());
+  }
+  std::ranges::sort(names);
+  std::string hint;
+  const std::vector<std::string_view> known(names.begin(), names.end());
+  if (const auto nearest = nearest_name(module.substr(kBuiltin.size()), known))
+    hint = "did you mean " + std::string(kBuiltin) + std::string(*nearest) + "? ";
+  hint += "This driver has";
+  for (const std::string& name : names) hint.append(" ").append(kBuiltin).append(name);
+  if (names.empty()) hint += " none";
+  return {Code::kNotFound,
+          "\"" + module + "\": there is no such builtin module in " +
+              (directory.empty() ? "this installation" : directory.native()),
+          std::move(hint)};
+}
 
 }  // namespace
 
@@ -13,14 +41,17 @@ std::optional<std::string> builtin_name(const std::string& module) {
   return module.substr(kBuiltin.size());
 }
 
-Result<std::filesystem::path> module_path(const std::string& module, const FileSource& source) {
+Result<fs::path> module_path(const std::string& module, const FileSource& source) {
   const auto name = builtin_name(module);
-  if (!name) return std::filesystem::path(module);
+  if (!name) return fs::path(module);
   if (name->empty() || name->find('/') != std::string::npos || name->starts_with('.')) {
     return Error(Code::kInvalidArgument, "\"" + module + "\" names no builtin module",
                  "write builtin:NAME, or the absolute path of a file");
   }
-  return source.builtin_directory / (*name + ".so");
+  fs::path path = source.builtin_directory / (*name + ".so");
+  std::error_code error;
+  if (fs::exists(path, error) || error) return path;  // opening it says what the error is
+  return no_such_builtin(module, source.builtin_directory);
 }
 
 Result<EntryFile> open_entry_file(const config::ModuleEntry& entry, const FileSource& source) {

@@ -30,7 +30,8 @@ struct EntryFile {
 /// The name that the note of `module` must have: NAME of "builtin:NAME", else nothing.
 [[nodiscard]] std::optional<std::string> builtin_name(const std::string& module);
 
-/// The path that `module`, "builtin:NAME" or a path, means.
+/// The path that `module`, "builtin:NAME" or a path, means. NOT_FOUND for a builtin module that is
+/// not there, with the names of those that are; whether another file exists is not looked at.
 [[nodiscard]] Result<std::filesystem::path> module_path(const std::string& module,
                                                         const FileSource& source);
 

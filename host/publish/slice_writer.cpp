@@ -275,6 +275,14 @@ class SliceWriter::Impl {
 
   [[nodiscard]] Result<std::string> read_node_uid() {
     const auto node = cluster_.get(cluster::nodes(), {"", settings_.node}, deadline());
+    if (!node && node.error().code() == Code::kNotFound) {
+      return node.error()
+          .with_context("owner of the slices")
+          .with_hint(
+              "the driver needs the Node object of this machine: kubelet makes it when it "
+              "registers, in a cluster folder it is a YAML file; or correct nodeName "
+              "(NODE_NAME, --node-name)");
+    }
     if (!node) return node.error().with_context("owner of the slices");
     return node->value(Json::json_pointer("/metadata/uid"), std::string());
   }

@@ -159,9 +159,15 @@ int write_new_file(const Fd& directory, const std::string& name, std::string_vie
   return 0;
 }
 
-/// 0 or errno; a file that is not there is 0.
+/// 0 or errno; a file that is not there is 0. On a read-only mount the kernel says EROFS before it looks for the name
+/// (do_unlinkat), and a claim whose spec could not be written there would be held for ever.
 int unlink_if_there(const Fd& directory, const std::string& name) {
-  return ::unlinkat(directory.get(), name.c_str(), 0) == 0 || errno == ENOENT ? 0 : errno;
+  if (::unlinkat(directory.get(), name.c_str(), 0) == 0) return 0;
+  const int failure = errno;
+  struct stat info {};
+  const bool is_absent =
+      ::fstatat(directory.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT;
+  return is_absent ? 0 : failure;
 }
 
 }  // namespace

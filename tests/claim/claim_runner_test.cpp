@@ -251,17 +251,19 @@ TEST_F(ClaimRunnerTest, ABadNetworkIsFoundBeforeTheMachineIsTouched) {
 TEST_F(ClaimRunnerTest, ANetworkThatIsNotThereIsNamed) {
   const auto answer = node_.prepare(node_.add_claim(1, {0}, {{"netAttachDefName", "net-b"}}));
   ASSERT_FALSE(answer);
-  EXPECT_EQ(answer.error().message(),
+  EXPECT_EQ(answer.error().to_string(),
             "claim tenant/claim-1: NetworkAttachmentDefinition tenant/net-b: get "
             "network-attachment-definitions "
-            "tenant/net-b: not found");
+            "tenant/net-b: not found — hint: create it, or correct netAttachDefName in the claim's "
+            "parameters");
 }
 
 TEST_F(ClaimRunnerTest, InputErrorsTouchNothingAndNameTheClaim) {
   const auto unknown = node_.prepare({"tenant", "nowhere", "uid-7"});
   ASSERT_FALSE(unknown);
-  EXPECT_EQ(unknown.error().message(),
-            "claim tenant/nowhere: get resourceclaims tenant/nowhere: not found");
+  EXPECT_EQ(unknown.error().to_string(),
+            "claim tenant/nowhere: get resourceclaims tenant/nowhere: not found — hint: the pod "
+            "names a claim that is gone: create it, or delete the pod");
 
   const auto path = node_.prepare({"tenant", "x", "../../etc/passwd"});
   ASSERT_FALSE(path);

@@ -202,6 +202,56 @@ TEST_F(DirectoryClusterTest, ABrokenFileKeepsItsLastGoodContentAndIsNotOverwritt
 
 // Programs that write in place empty the file first. Whatever makes us look at it then must not take
 // its objects for deleted.
+/// A claim in each form that has a reader of its own, with `levels` of nesting.
+std::vector<std::pair<std::string, std::string>> nested(std::size_t levels) {
+  const std::string head =
+      "apiVersion: resource.k8s.io/v1\nkind: ResourceClaim\nmetadata:\n  name: deep\n  namespace: "
+      "ns\nspec:";
+  std::string maps = head;
+  std::string sequences = head + "\n";
+  for (std::size_t i = 0; i < levels; ++i) {
+    maps += "\n" + std::string(2 * i + 2, ' ') + "a:";
+    sequences += std::string(2 * i, ' ') + "- a:\n";
+  }
+  const std::string brackets = std::string(levels, '[') + std::string(levels, ']');
+  const std::string json =
+      R"({"apiVersion": "resource.k8s.io/v1", "kind": "ResourceClaim", "metadata": {"name": "deep",)"
+      R"("namespace": "ns"}, "spec": )";
+  return {{"flow.yaml", head + " " + brackets + "\n"},
+          {"maps.yaml", maps + " 1\n"},
+          {"sequences.yaml", sequences},
+          {"deep.json", json + brackets + "}"}};
+}
+
+TEST_F(DirectoryClusterTest, AFileThatIsNestedTooDeepIsNamedWithTheLimit) {
+  for (const auto& [name, text] : nested(2000)) {
+    write(name, text);
+    open();
+    const std::string file = (root_ / name).native();
+    const std::string lines = log_.lines();
+    const auto problem = lines.rfind(file);
+    const auto end = lines.rfind(
+        ": nested deeper than 64 levels — hint: correct the file; until "
+        "then its last good content is used\n");
+    ASSERT_TRUE(problem != std::string::npos && end != std::string::npos && problem < end) << lines;
+    const auto missing = cluster_->get(resource_claims(), {"ns", "deep"}, Deadline::infinite());
+    ASSERT_FALSE(missing) << name;
+    EXPECT_EQ(missing.error().to_string(),
+              "get resourceclaims ns/deep: not found — hint: it may be in a file of the cluster "
+              "folder that cannot be read, correct that: " +
+                  lines.substr(problem, end - problem) + ": nested deeper than 64 levels");
+    cluster_.reset();
+    fs::remove(root_ / name);
+  }
+  for (const auto& [name, text] : nested(30)) {
+    write(name, text);
+    open();
+    EXPECT_TRUE(cluster_->get(resource_claims(), {"ns", "deep"}, Deadline::infinite())) << name;
+    cluster_.reset();
+    fs::remove(root_ / name);
+  }
+}
+
 TEST_F(DirectoryClusterTest, AFileThatIsBeingWrittenKeepsItsObjects) {
   write("all.yaml", kClaim);
   open();

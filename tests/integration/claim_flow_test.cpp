@@ -80,6 +80,24 @@ TEST(ClaimFlow, ServesV1Beta1AlikeAndAnswersEachClaimByItself) {
   EXPECT_TRUE(Machine::files(machine.cdi()).empty());
 }
 
+TEST(ClaimFlow, AClaimThatIsNotThereOrInABrokenFileIsExplained) {
+  Machine machine;
+  const Claim claim = machine.put_claim("deep", {kFirstVf});
+  const std::string file = (machine.cluster() / "claim-deep.yaml").native();
+  machine.put("claim-deep.yaml", std::string(2000, '[') + std::string(2000, ']') + "\n");
+  const auto driver = machine.start_driver();
+  const std::string broken = machine.kubelet("prepare", {claim})["claims"][claim.uid]["error"];
+  const std::string start =
+      "claim ns/deep: get resourceclaims ns/deep: not found — hint: it may be in a file of the "
+      "cluster folder that cannot be read, correct that: " +
+      file + ": 2:1";
+  EXPECT_EQ(broken, start + ": nested deeper than 64 levels");
+  std::filesystem::remove(file);
+  EXPECT_EQ(machine.kubelet("prepare", {claim})["claims"][claim.uid]["error"],
+            "claim ns/deep: get resourceclaims ns/deep: not found — hint: the pod names a claim "
+            "that is gone: create it, or delete the pod");
+}
+
 TEST(ClaimFlow, TheSameAnswerAfterARestartAndWithoutTheClaimObject) {
   Machine machine;
   const Claim claim = machine.put_claim("one", {kFirstVf});

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <sstream>
 
 #include "tests/integration/machine.hpp"
 
@@ -66,6 +67,38 @@ TEST(Commands, VerifyRefusesWhatIsNoModule) {
   EXPECT_EQ(finished.code, 1) << finished.output;
 }
 
+TEST(Commands, ABuiltinModuleThatDoesNotExistIsNamedWithThoseThatDo) {
+  const std::string modules =
+      (std::filesystem::path(kDriver).parent_path() / "modules").lexically_normal().native();
+  const std::string message = ": there is no such builtin module in " + modules + " — hint: ";
+  const std::string all = "This driver has builtin:cdi builtin:discovery-sysfs";
+  for (const char* verb : {"verify", "inspect"}) {
+    const Finished near = run(kDriver, {"module", verb, "builtin:cdl"});
+    EXPECT_EQ(near.code, 1);
+    EXPECT_EQ(near.output, "\"builtin:cdl\"" + message + "did you mean builtin:cdi? " + all + "\n");
+    const Finished far = run(kDriver, {"module", verb, "builtin:acme-offload"});
+    EXPECT_EQ(far.code, 1);
+    EXPECT_EQ(far.output, "\"builtin:acme-offload\"" + message + all + "\n");
+  }
+}
+
+TEST(Commands, ASwitchDoesNotSwallowTheModule) {
+  for (const char* verb : {"verify", "inspect"}) {
+    const Finished finished = run(kDriver, {"module", verb, "--insecure-dev", "builtin:cdi"});
+    EXPECT_EQ(finished.code, 0) << finished.output << finished.errors;
+    EXPECT_NE(finished.output.find("cdi"), std::string::npos) << finished.output;
+  }
+}
+
+TEST(Commands, AConfigurationFileThatIsNotThereIsNamed) {
+  const Finished finished = run(kDriver, {"run", "--config", "/nonexistent/c.yaml"});
+  EXPECT_EQ(finished.code, 2);
+  EXPECT_EQ(finished.errors,
+            "dra-driver-sriov: configuration: open /nonexistent/c.yaml: No such file or directory "
+            "— hint: give an existing file to --config; without the flag it is "
+            "/etc/dra-driver-sriov/config.yaml, which may be missing\n");
+}
+
 TEST(Commands, VersionAndHelp) {
   EXPECT_EQ(run(kDriver, {"version", "--abi"}).output, "1.0\n");
   EXPECT_EQ(run(kDriver, {"--version"}).output.substr(0, 17), "dra-driver-sriov ");
@@ -104,13 +137,20 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         BadStart{"advertize: all", 2,
                  "config.yaml:8:1: unknown key 'advertize' — hint: did you mean 'advertise'?"},
-        BadStart{"modules: [{name: cdi, module: builtin:nosuch}]", 1, "load modules: "},
+        BadStart{"modules: [{name: cdi, module: builtin:nosuch}]", 2,
+                 "dra-driver-sriov: module cdi: \"builtin:nosuch\": there is no such builtin "
+                 "module in "},
         BadStart{"modules: [{name: cdi, module: 'builtin:cdi', capabilities: [binding/1]}]", 1,
                  "binding/1"},
         BadStart{"modules: [{name: cdi, module: 'builtin:cdi', config: {colour: red}}]", 1,
                  "colour"}));
 
 TEST(Commands, KubeIsNotBuiltYet) {
+  std::string help;  // on one line: where it is wrapped does not matter
+  std::istringstream words(run(kDriver, {"run", "--help"}).output);
+  for (std::string word; words >> word;) help += word + " ";
+  EXPECT_NE(help.find("the API server (not in this version: exit code 2)"), std::string::npos)
+      << help;
   const Finished finished = run(kDriver, {"run", "--node-name", "n", "--cluster", "kube"});
   EXPECT_EQ(finished.code, 2);
   EXPECT_EQ(finished.errors,
@@ -135,10 +175,43 @@ TEST(Commands, PrintConfigShowsWhatCountsAndIsAFileAgain) {
   EXPECT_NE(printed.output.find("verbosity: 7\n"), std::string::npos) << printed.output;
   EXPECT_NE(printed.output.find("nodeName: \"of-environment\"\n"), std::string::npos)
       << printed.output;
+  EXPECT_EQ(printed.errors, "");
   std::ofstream(machine.root() / "again.yaml") << printed.output;
   const Finished again =
       run(kDriver, {"run", "--config", (machine.root() / "again.yaml").native(), "--print-config"});
   EXPECT_EQ(again.output, printed.output) << again.errors;
+}
+
+TEST(Commands, PrintConfigShowsEveryMistakeThatRunWouldRefuse) {
+  const Machine machine;
+  const std::string file = (machine.root() / "wrong.yaml").native();
+  std::ofstream(file) << "modules:\n"
+                         "- {name: a, module: 'builtin:zzz'}\n"
+                         "- {name: b, module: 'builtin:cdl'}\n"
+                         "- {name: c, module: 'builtin:yyy', failurePolicy: Ignore}\n"
+                         "- {name: d, module: 'builtin:xxx', enabled: false}\n";
+  const std::string modules =
+      (std::filesystem::path(kDriver).parent_path() / "modules").lexically_normal().native();
+  const std::string expected =
+      "dra-driver-sriov: the node has no name — hint: set NODE_NAME (in a pod: fieldRef "
+      "spec.nodeName), the flag --node-name or nodeName in the file\n"
+      "dra-driver-sriov: module a: \"builtin:zzz\": there is no such builtin module in " +
+      modules +
+      " — hint: This driver has builtin:cdi builtin:discovery-sysfs\n"
+      "dra-driver-sriov: module b: \"builtin:cdl\": there is no such builtin module in " +
+      modules +
+      " — hint: did you mean builtin:cdi? This driver has builtin:cdi builtin:discovery-sysfs\n";
+  const std::vector<std::string> flags = {"run", "--config", file, "--cluster", "dir:/nonexistent"};
+  auto with_print = flags;
+  with_print.emplace_back("--print-config");
+  const Finished printed = run(kDriver, with_print);
+  EXPECT_EQ(printed.code, 2);
+  EXPECT_EQ(printed.errors, expected);
+  EXPECT_NE(printed.output.find("builtin:zzz"), std::string::npos) << printed.output;
+  const Finished started = run(kDriver, flags);
+  EXPECT_EQ(started.code, 2);
+  EXPECT_EQ(started.errors, expected);
+  EXPECT_EQ(started.output, "");
 }
 
 }  // namespace

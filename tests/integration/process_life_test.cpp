@@ -91,6 +91,21 @@ TEST(ProcessLife, AnswersProbes) {
   EXPECT_TRUE(eventually([&] { return serving("readiness"); }));
 }
 
+TEST(ProcessLife, WithoutItsNodeObjectItSaysWhatToCreate) {
+  Machine machine;
+  std::filesystem::remove(machine.cluster() / "node.yaml");
+  const auto driver = machine.start_driver();
+  const std::string message =
+      "owner of the slices: get nodes worker-1: not found — hint: the driver needs the Node object "
+      "of this machine: kubelet makes it when it registers, in a cluster folder it is a YAML file; "
+      "or correct nodeName (NODE_NAME, --node-name)";
+  EXPECT_TRUE(eventually([&] { return driver->errors().find(message) != std::string::npos; }))
+      << driver->errors();
+  machine.put("node.yaml", "apiVersion: v1\nkind: Node\nmetadata: {name: worker-1, uid: u-1}\n");
+  EXPECT_TRUE(eventually([&] { return machine.published_names().size() == 8; }))
+      << "and publishes as soon as it is there";
+}
+
 TEST(ProcessLife, WritesItsStateWhenAsked) {
   Machine machine;
   const Claim claim = machine.put_claim("one", {kFirstVf});

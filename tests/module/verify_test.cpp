@@ -213,11 +213,9 @@ TEST_F(VerifyTest, ListSaysWhatWouldBeRefused) {
                 "\n"
                 "second  refused   Ignore  -        -    -             builtin:gone\n"
                 "third   disabled  Fail    -        -    -             builtin:gone\n"
-                "second: module file " +
-                (directory_ / "gone.so").string() +
-                ": open: No such file or directory — hint: check the path, and that the image or "
-                "volume that brings the "
-                "module is mounted\n");
+                "second: \"builtin:gone\": there is no such builtin module in " +
+                directory_.string() + " — hint: This driver has builtin:" +
+                std::filesystem::path(good).stem().string() + "\n");
 
   entries[1].failure_policy = config::FailurePolicy::kFail;
   std::ostringstream out;

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "host/config/yaml_json.hpp"
+
 namespace drasriov::cluster {
 namespace {
 
@@ -109,6 +111,8 @@ class Reader {
   }
 
  private:
+  static constexpr int kDeepest = config::kDeepestYaml;
+
   struct Line {
     std::size_t indent = 0;
     std::string_view content;
@@ -141,12 +145,12 @@ class Reader {
   }
 
   json node(std::size_t indent, int depth) {
-    constexpr int kDeepest = 64;
-    if (depth > kDeepest || !at(indent)) return fail();
+    if (!at(indent)) return fail();
     return is_entry(lines_[line_].content) ? sequence(indent, depth) : map(indent, depth);
   }
 
   json sequence(std::size_t indent, int depth) {
+    if (depth > kDeepest) return fail();
     json array = json::array();
     while (!failed_ && at(indent) && is_entry(lines_[line_].content)) {
       Line& line = lines_[line_];
@@ -170,6 +174,7 @@ class Reader {
   }
 
   json map(std::size_t indent, int depth) {
+    if (depth > kDeepest) return fail();
     json object = json::object();
     while (!failed_ && at(indent) && !is_entry(lines_[line_].content)) {
       std::string_view rest = lines_[line_].content;

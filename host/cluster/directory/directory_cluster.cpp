@@ -156,7 +156,7 @@ class DirectoryCluster::Impl {
   [[nodiscard]] Result<Json> get(const Resource& resource, const ObjectKey& key) {
     const MutexLock lock(mutex_);
     auto object = store_.find({type_of(resource), key});
-    if (!object) return not_found("get", resource, key);
+    if (!object) return not_found("get", resource, key).with_hint(folder_.hint_for_missing());
     return *std::move(object);
   }
 

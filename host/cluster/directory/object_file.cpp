@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/cluster/directory/object_file.hpp"
 
+#include <yaml-cpp/depthguard.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
@@ -75,11 +76,20 @@ bool is_json(std::string_view text) {
   return first != std::string_view::npos && text[first] == '{';
 }
 
-/// One document by one of the quick readers; nullopt when it takes the full one.
+bool is_deeper_than(const Json& value, std::size_t levels) {
+  if (!value.is_structured()) return false;
+  return levels == 0 || std::ranges::any_of(value, [levels](const Json& inner) {
+           return is_deeper_than(inner, levels - 1);
+         });
+}
+
+/// One document by one of the quick readers; nullopt when it takes the full one, which also says
+/// what is wrong with it.
 std::optional<Json> parse_quickly(std::string_view text) {
   if (is_json(text)) {
     Json document = Json::parse(text, nullptr, false);
-    if (document.is_discarded()) return std::nullopt;
+    if (document.is_discarded() || is_deeper_than(document, config::kDeepestYaml))
+      return std::nullopt;
     return document;
   }
   return read_block_yaml(text);
@@ -184,6 +194,9 @@ Result<std::vector<Json>> parse_documents(std::string_view text) {
       if (!document) return std::move(document).error();
       take_apart(*std::move(document), documents);
     }
+  } catch (
+      const YAML::DeepRecursion& error) {  // the parser's own limit, above that of yaml_to_json()
+    return config::too_deep(error.mark);
   } catch (const YAML::Exception& error) {
     return Error(Code::kInvalidArgument, std::to_string(error.mark.line + 1) + ":" +
                                              std::to_string(error.mark.column + 1) + ": " +

@@ -113,14 +113,22 @@ void ObjectFolder::refresh(const Resource& resource, const StoreKey& key, Object
   look_at(file_of(resource, key), store);
 }
 
+std::string ObjectFolder::hint_for_missing() const {
+  const auto broken =
+      std::ranges::find_if(files_, [](const auto& file) { return !file.second.problem.empty(); });
+  if (broken == files_.end()) return {};
+  return "it may be in a file of the cluster folder that cannot be read, correct that: " +
+         broken->second.problem;
+}
+
 void ObjectFolder::load(const fs::path& file, const Identity& identity, ObjectStore& store) {
   File& entry = files_[file];
   entry.identity = identity;
   const auto text = read_file(file);
   const auto documents = text ? parse_documents(*text) : Result<std::vector<Json>>(text.error());
-  entry.broken = !documents;
+  entry.problem = documents ? "" : documents.error().with_context(file.native()).message();
   if (!documents) {
-    log_.error("cluster folder: " + documents.error().with_context(file.native()).message() +
+    log_.error("cluster folder: " + entry.problem +
                " — hint: correct the file; until then its last good content is used");
     return;
   }
@@ -167,7 +175,7 @@ Status ObjectFolder::edit(const fs::path& file, const StoreKey& key, const Docum
   const auto known = files_.find(file);
   std::string text;
   if (known != files_.end()) {
-    if (known->second.broken) return broken_file(file);
+    if (!known->second.problem.empty()) return broken_file(file);
     if (!(identity_of(file) == known->second.identity)) {
       return Error(Code::kUnavailable,
                    "write " + file.native() + ": another program is writing it now");

@@ -52,6 +52,9 @@ class ObjectFolder {
   /// Takes the object out of its file and the store.
   [[nodiscard]] Status erase(const StoreKey& key, ObjectStore& store);
 
+  /// What to do about an object that is not there: it may be in a file that cannot be read.
+  [[nodiscard]] std::string hint_for_missing() const;
+
  private:
   /// Tells whether a file is the one that was read.
   struct Identity {
@@ -66,7 +69,8 @@ class ObjectFolder {
   struct File {
     Identity identity;
     std::vector<StoreKey> keys;  ///< of the objects that come from here
-    bool broken = false;         ///< it cannot be read now; the keys are of its last good content
+    std::string
+        problem;  ///< why it cannot be read now, the keys are of its last good content; else empty
   };
 
   /// refresh() of a file that may be in the middle of being written: one that was emptied is left
