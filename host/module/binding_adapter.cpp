@@ -132,23 +132,16 @@ class BindingAdapter final : public Binding {
 
   [[nodiscard]] Result<std::string> snapshot(const Call& call,
                                              const BindingRequest& request) override {
-    const ThreadTags::Worker tag(core_.tags, "snapshot", subject(request));
-    const RequestView view(request);
-    std::string taken;
-    const drasriov_snapshot_sink sink = {
-        .struct_size = sizeof(drasriov_snapshot_sink),
-        .context = &taken,
-        .put_snapshot =
-            [](void* context, drasriov_bytes bytes) noexcept {
-              *static_cast<std::string*>(context) = to_view(bytes);
-            },
-    };
-    auto status =
-        invoke(core_, "snapshot", call, [&](const drasriov_call* abi_call, drasriov_error* error) {
-          return table_.snapshot(core_.module, abi_call, view.get(), &sink, error);
-        });
-    if (!status) return std::move(status).error();
-    return taken;
+    return taken_by("snapshot", table_.snapshot, call, request);
+  }
+
+  [[nodiscard]] Result<std::string> adopt(const Call& call,
+                                          const BindingRequest& request) override {
+    if (!DRASRIOV_HAS(&table_, adopt)) {
+      return Error(Code::kUnimplemented,
+                   "module " + core_.name + " cannot take over what another driver prepared");
+    }
+    return taken_by("adopt", table_.adopt, call, request);
   }
 
   [[nodiscard]] Status prepare(const Call& call, const BindingRequest& request,
@@ -196,6 +189,29 @@ class BindingAdapter final : public Binding {
  private:
   [[nodiscard]] static ThreadTags::Worker::Subject subject(const BindingRequest& request) noexcept {
     return {.claim = request.claim_uid, .device = request.device->name};
+  }
+
+  /// The snapshot that `function` puts.
+  [[nodiscard]] Result<std::string> taken_by(const char* name,
+                                             decltype(drasriov_binding_v1::snapshot) function,
+                                             const Call& call, const BindingRequest& request) {
+    const ThreadTags::Worker tag(core_.tags, name, subject(request));
+    const RequestView view(request);
+    std::string taken;
+    const drasriov_snapshot_sink sink = {
+        .struct_size = sizeof(drasriov_snapshot_sink),
+        .context = &taken,
+        .put_snapshot =
+            [](void* context, drasriov_bytes bytes) noexcept {
+              *static_cast<std::string*>(context) = to_view(bytes);
+            },
+    };
+    auto status =
+        invoke(core_, name, call, [&](const drasriov_call* abi_call, drasriov_error* error) {
+          return function(core_.module, abi_call, view.get(), &sink, error);
+        });
+    if (!status) return std::move(status).error();
+    return taken;
   }
 
   InstanceCore& core_;

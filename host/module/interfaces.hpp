@@ -109,6 +109,11 @@ class Binding {
   /// [worker]
   [[nodiscard]] virtual Status unprepare(const Call& call, const BindingRequest& request,
                                          std::string_view snapshot, std::string_view state) = 0;
+  /// [worker] The snapshot of a device that another driver prepared before this one took over; the
+  /// facts of the request's device say how it was before that. UNIMPLEMENTED for a module without
+  /// adopt.
+  [[nodiscard]] virtual Result<std::string> adopt(const Call& call,
+                                                  const BindingRequest& request) = 0;
 };
 
 /// The pod behind a sandbox, as the container runtime names it.

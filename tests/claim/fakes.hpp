@@ -120,6 +120,14 @@ class FakeBinding : public module::Binding {
     return {};
   }
 
+  [[nodiscard]] Result<std::string> adopt(const module::Call&,
+                                          const module::BindingRequest& request) override {
+    const Busy busy(*this, request);
+    if (auto ok = run("adopt", request, nullptr); !ok) return std::move(ok).error();
+    const std::string* driver = request.device->fact(device::fact::kDriver);
+    return instance_ + " found " + (driver == nullptr ? "nothing" : *driver);
+  }
+
   /// Device name → claim UID of what is bound now; empty = the machine is as it was.
   [[nodiscard]] std::map<std::string, std::string> machine() const {
     const std::lock_guard lock(mutex_);

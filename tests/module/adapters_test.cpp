@@ -166,6 +166,7 @@ TEST_F(BindingAdapterTest, TheRequestArrivesWhole) {
   EXPECT_EQ(*binding().snapshot({}, request_), "snapshot of 0000-08-00-2");
   EXPECT_TRUE(binding().settle({}, request_, ""));
   EXPECT_TRUE(binding().unprepare({}, request_, "", ""));
+  EXPECT_EQ(binding().adopt({}, request_).error().code(), Code::kUnimplemented);
 }
 
 TEST_F(BindingAdapterTest, StateGoesThroughAtOnceTheRestOnSuccess) {

@@ -175,14 +175,15 @@ MEMBER(drasriov_prepare_sink, add_edits, 24, 8);
 MEMBER(drasriov_prepare_sink, set_fact, 32, 8);
 LAST(drasriov_prepare_sink, set_fact);
 
-SIZE(drasriov_binding_v1, 48);
+SIZE(drasriov_binding_v1, 56);
 MEMBER(drasriov_binding_v1, struct_size, 0, 4);
 MEMBER(drasriov_binding_v1, snapshot, 8, 8);
 MEMBER(drasriov_binding_v1, prepare, 16, 8);
 MEMBER(drasriov_binding_v1, unprepare, 24, 8);
 MEMBER(drasriov_binding_v1, settle, 32, 8);
 MEMBER(drasriov_binding_v1, handles, 40, 8);
-LAST(drasriov_binding_v1, handles);
+MEMBER(drasriov_binding_v1, adopt, 48, 8);
+LAST(drasriov_binding_v1, adopt);
 
 SIZE(drasriov_pod, 104);
 MEMBER(drasriov_pod, struct_size, 0, 4);

@@ -202,6 +202,11 @@ INSTANTIATE_TEST_SUITE_P(
                    TestBindingRequest request(Device("d"));
                    return status_of(m.snapshot(request));
                  }},
+        Function{"adopt",
+                 [](ModuleUnderTest& m) {
+                   TestBindingRequest request(Device("d"));
+                   return status_of(m.adopt(request));
+                 }},
         Function{"prepare",
                  [](ModuleUnderTest& m) {
                    TestBindingRequest request(Device("d"));
@@ -349,6 +354,7 @@ TEST_F(ModuleTest, BindingRoundTrip) {
                          R"({"driver":"vfio-pci"}/{"p":1}/{"type":"sriov"}/pods:pod:u)");
   EXPECT_TRUE(module->handles(request).value());
   ASSERT_TRUE(module->settle(request, "iavf").ok());
+  EXPECT_EQ(module->adopt(request).value(), "adopted iavf");
   ASSERT_TRUE(module->unprepare(request, "iavf", results.state()).ok());
   EXPECT_EQ(sample.last, "iavf/made");
 }

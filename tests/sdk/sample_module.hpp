@@ -127,6 +127,12 @@ class SampleModule {
     last = snapshot;
     return outcome("settle");
   }
+  sdk::Result<std::string> adopt(const sdk::Call&, const sdk::BindingRequest& request) {
+    if (const sdk::Status status = outcome("adopt"); !status.ok()) {
+      return status.error();
+    }
+    return "adopted " + std::string(request.device().fact(DRASRIOV_FACT_DRIVER).value_or(""));
+  }
   bool handles(const sdk::BindingRequest& request) {
     enter("handles");
     return request.parameters_json() != "{}";

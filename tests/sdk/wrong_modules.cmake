@@ -13,6 +13,7 @@ set(_expected
   "1|binding/1: expected the public member `Status unprepare(const Call& call, const BindingRequest& request, std::string_view snapshot, std::string_view state)`"
   "1|binding/1: expected the public member `Status settle(const Call& call, const BindingRequest& request, std::string_view snapshot)`"
   "1|binding/1: expected the public member `bool handles(const BindingRequest& request)`"
+  "1|binding/1: expected the public member `Result<std::string> adopt(const Call& call, const BindingRequest& request)`"
   "1|netconf/1: expected the public member `Status validate(const Call& call, const NetconfRequest& request)`"
   "1|netconf/1: expected the public member `Result<std::string> add(const Call& call, const NetconfRequest& request)`"
   "1|netconf/1: expected the public member `Status del(const Call& call, const NetconfRequest& request)`"

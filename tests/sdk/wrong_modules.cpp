@@ -123,6 +123,7 @@ struct SnapshotResult : Base {
   }
   Status settle(const Call&, const BindingRequest&) { return {}; }
   int handles(const BindingRequest&) { return 1; }
+  std::string adopt(const Call&, const BindingRequest&) { return {}; }
 };
 constexpr auto kSnapshotResult = make_module_table<SnapshotResult, kInfo>();
 

@@ -87,6 +87,15 @@ typedef struct drasriov_binding_v1 {
    * takes part when the claim sets one of its claim fields or gives it parameters. Pure: decided
    * from the request alone. */
   int32_t (*handles)(drasriov_module* module, const drasriov_binding_request* request);
+
+  /* [worker] Optional. The snapshot of a device that another driver had already prepared for this
+   * claim when the host took the node over: config_json says what was wanted, the facts of
+   * request->device how the device was before (DRASRIOV_FACT_DRIVER absent = it was not bound).
+   * Decided from the request alone: the device as it is now says nothing. unprepare is then called
+   * with this snapshot and without state. */
+  drasriov_status (*adopt)(drasriov_module* module, const drasriov_call* call,
+                           const drasriov_binding_request* request,
+                           const drasriov_snapshot_sink* sink, drasriov_error* error);
 } drasriov_binding_v1;
 
 DRASRIOV_EXTERN_C_END

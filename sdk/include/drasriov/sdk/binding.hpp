@@ -18,6 +18,8 @@
 //     Status settle(const Call&, const BindingRequest&, std::string_view snapshot);
 //     // [any] optional
 //     bool handles(const BindingRequest&);
+//     // [worker] optional: the snapshot of a device that another driver prepared
+//     Result<std::string> adopt(const Call&, const BindingRequest&);
 //   };
 #pragma once
 
@@ -152,6 +154,10 @@ template <class Module>
 concept HasHandles = requires(Module& module, const BindingRequest& request) {
   { module.handles(request) } -> std::same_as<bool>;
 };
+template <class Module>
+concept HasAdopt = requires(Module& module, const Call& call, const BindingRequest& request) {
+  { module.adopt(call, request) } -> std::same_as<Result<std::string>>;
+};
 
 template <class Module>
 concept Binding = HasSnapshot<Module> && HasPrepare<Module> && HasUnprepare<Module>;
@@ -163,6 +169,7 @@ DRASRIOV_SDK_DETECT_MEMBER(prepare);
 DRASRIOV_SDK_DETECT_MEMBER(unprepare);
 DRASRIOV_SDK_DETECT_MEMBER(settle);
 DRASRIOV_SDK_DETECT_MEMBER(handles);
+DRASRIOV_SDK_DETECT_MEMBER(adopt);
 
 template <class Module>
 consteval void check_binding() {
@@ -187,6 +194,9 @@ consteval void check_binding() {
     static_assert(!has_member_handles<Module> || HasHandles<Module>,
                   "binding/1: expected the public member "
                   "`bool handles(const BindingRequest& request)`");
+    static_assert(!has_member_adopt<Module> || HasAdopt<Module>,
+                  "binding/1: expected the public member "
+                  "`Result<std::string> adopt(const Call& call, const BindingRequest& request)`");
   }
 }
 
@@ -198,15 +208,17 @@ struct BindingTrampolines {
                                   drasriov_error* error) noexcept {
     auto& self = instance<Module>(module);
     return guarded(self.host.table(), error, "snapshot", [&]() -> Status {
-      const Result<std::string> bytes =
-          self.module->snapshot(Call(self.host.table(), call), BindingRequest(request));
-      if (!bytes) {
-        return bytes.error();
-      }
-      if (!bytes->empty() && DRASRIOV_HAS(sink, put_snapshot)) {
-        sink->put_snapshot(sink->context, to_abi_bytes(*bytes));
-      }
-      return {};
+      return put(self.module->snapshot(Call(self.host.table(), call), BindingRequest(request)),
+                 sink);
+    });
+  }
+
+  static drasriov_status adopt(drasriov_module* module, const drasriov_call* call,
+                               const drasriov_binding_request* request,
+                               const drasriov_snapshot_sink* sink, drasriov_error* error) noexcept {
+    auto& self = instance<Module>(module);
+    return guarded(self.host.table(), error, "adopt", [&]() -> Status {
+      return put(self.module->adopt(Call(self.host.table(), call), BindingRequest(request)), sink);
     });
   }
 
@@ -264,10 +276,24 @@ struct BindingTrampolines {
     if constexpr (HasHandles<Module>) {
       table.handles = &handles;
     }
+    if constexpr (HasAdopt<Module>) {
+      table.adopt = &adopt;
+    }
     return table;
   }
 
   static constexpr drasriov_binding_v1 kTable = make();
+
+ private:
+  static Status put(const Result<std::string>& snapshot, const drasriov_snapshot_sink* sink) {
+    if (!snapshot) {
+      return snapshot.error();
+    }
+    if (!snapshot->empty() && DRASRIOV_HAS(sink, put_snapshot)) {
+      sink->put_snapshot(sink->context, to_abi_bytes(*snapshot));
+    }
+    return {};
+  }
 };
 
 }  // namespace detail

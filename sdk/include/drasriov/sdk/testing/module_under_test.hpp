@@ -137,16 +137,7 @@ class ModuleUnderTest {
     if (!DRASRIOV_HAS(binding, snapshot)) {
       return absent("snapshot").error();
     }
-    std::string bytes;
-    const drasriov_snapshot_sink sink{.struct_size = sizeof(drasriov_snapshot_sink),
-                                      .context = &bytes,
-                                      .put_snapshot = [](void* context, drasriov_bytes snapshot) {
-                                        *static_cast<std::string*>(context) = from_abi(snapshot);
-                                      }};
-    return value_or_error(bytes, run([&](drasriov_error* error) {
-                            return binding->snapshot(module_, call.handle(), request.abi(), &sink,
-                                                     error);
-                          }));
+    return taken_by(binding->snapshot, request, call);
   }
   [[nodiscard]] Status prepare(TestBindingRequest& request, std::string_view snapshot,
                                RecordedPrepare& to, const FakeCall& call = {}) {
@@ -179,6 +170,13 @@ class ModuleUnderTest {
     return run([&](drasriov_error* error) {
       return binding->settle(module_, call.handle(), request.abi(), to_abi_bytes(snapshot), error);
     });
+  }
+  [[nodiscard]] Result<std::string> adopt(TestBindingRequest& request, const FakeCall& call = {}) {
+    const drasriov_binding_v1* binding = this->binding();
+    if (!DRASRIOV_HAS(binding, adopt)) {
+      return absent("adopt").error();
+    }
+    return taken_by(binding->adopt, request, call);
   }
   [[nodiscard]] Result<bool> handles(TestBindingRequest& request) {
     const drasriov_binding_v1* binding = this->binding();
@@ -298,6 +296,20 @@ class ModuleUnderTest {
 
   [[nodiscard]] const drasriov_binding_v1* binding() const {
     return capability<drasriov_binding_v1>(DRASRIOV_CAPABILITY_BINDING_1);
+  }
+
+  /// What snapshot or adopt puts.
+  [[nodiscard]] Result<std::string> taken_by(decltype(drasriov_binding_v1::snapshot) function,
+                                             TestBindingRequest& request, const FakeCall& call) {
+    std::string bytes;
+    const drasriov_snapshot_sink sink{.struct_size = sizeof(drasriov_snapshot_sink),
+                                      .context = &bytes,
+                                      .put_snapshot = [](void* context, drasriov_bytes snapshot) {
+                                        *static_cast<std::string*>(context) = from_abi(snapshot);
+                                      }};
+    return value_or_error(bytes, run([&](drasriov_error* error) {
+                            return function(module_, call.handle(), request.abi(), &sink, error);
+                          }));
   }
 
   template <class Member>
