@@ -13,6 +13,7 @@
 #include "host/app/status_document.hpp"
 #include "host/base/durable_file.hpp"
 #include "host/base/thread_annotations.hpp"
+#include "host/claim/checkpoint_import.hpp"
 #include "host/cluster/directory/directory_cluster.hpp"
 #include "host/dra/health_service.hpp"
 
@@ -235,6 +236,35 @@ void stop_claims(Driver& driver) {
   driver.reporter->stop(kReportBudget);
 }
 
+/// What a Go driver of the same name prepared on this node.
+Status import_claims(Driver& driver) {
+  const auto outcome = claim::import_checkpoint(
+      driver.config.data_directory(), driver.config.driver_name, *driver.journal,
+      *driver.control->inventory(), driver.registry->modules());
+  if (!outcome) return outcome.error();
+  if (!outcome->found) return {};
+  if (outcome->rejected) {
+    driver.log.error(outcome->rejected->with_context("the Go driver's claims were not imported"));
+    return {};
+  }
+  for (const claim::RefusedClaim& refused : outcome->refused) {
+    const std::string claim =
+        refused.claim.name.empty() ? refused.claim.uid : refused.claim.to_string();
+    driver.log.error("claim of the Go driver was not imported: " + refused.reason,
+                     {{telemetry::key::kClaim, claim}});
+    if (!refused.claim.name.empty()) {
+      driver.reporter->event(
+          refused.claim, true, "ImportRefused",
+          "the Go driver prepared it, and this one cannot take it over: " + refused.reason);
+    }
+  }
+  driver.log.info(
+      "the Go driver's checkpoint.json is imported: " + std::to_string(outcome->imported.size()) +
+      " claims taken over, " + std::to_string(outcome->known) + " known already, " +
+      std::to_string(outcome->refused.size()) + " refused");
+  return {};
+}
+
 Status recover_claims(Driver& driver) {
   if (auto recovered = driver.claims->recover(Deadline::after(kRecoveryBudget)); !recovered) {
     driver.log.error(
@@ -341,6 +371,7 @@ constexpr std::array kSteps = {
     Step<Driver>{"follow the cluster", follow_cluster, unfollow_cluster},
     Step<Driver>{"look at the machine", look_at_machine, nullptr},
     Step<Driver>{"open the journal", make_claims, stop_claims},
+    Step<Driver>{"import the Go driver's claims", import_claims, nullptr},
     Step<Driver>{"recover claims", recover_claims, nullptr},
     Step<Driver>{"make kubelet's endpoint", make_endpoint, nullptr},
     Step<Driver>{"publish devices", start_publishing, stop_publishing},

@@ -84,6 +84,24 @@ class StepSink final : public module::PrepareSink {
   std::map<std::string, std::string, std::less<>> facts_;
 };
 
+/// What a person can do where no module takes over what the Go driver did.
+std::string rebind_hint(const DeviceRecord& device) {
+  const std::string* driver = device.plan.published.fact(device::fact::kDriver);
+  return "enable a module that owns VfConfig.driver, or " +
+         (driver == nullptr ? "unbind the device" : "bind the device to " + *driver) +
+         " by hand: the claim is then released";
+}
+
+/// Whether a device that the Go driver bound has its former driver again: after a reboot, or
+/// because a person did it.
+bool is_back(const DeviceRecord& device, const device::Inventory& inventory) {
+  const device::Device* now = inventory.find(device.plan.allocated.device);
+  if (!device.adopted_edits_json || now == nullptr) return false;
+  const std::string* current = now->fact(device::fact::kDriver);
+  const std::string* former = device.plan.published.fact(device::fact::kDriver);
+  return current == nullptr || former == nullptr ? current == former : *current == *former;
+}
+
 Status undo_device(const module::Modules& modules, const module::Call& call, const Record& record,
                    DeviceRecord& device) {
   for (std::size_t i = device.steps.size(); i-- > 0;) {
@@ -94,11 +112,24 @@ Status undo_device(const module::Modules& modules, const module::Call& call, con
       return Error(Code::kFailedPrecondition,
                    action(device, i, "unprepare") +
                        ": the module is not loaded any more, and only it can put the device back",
-                   "enable the module again until the claim is released");
+                   device.adopted_edits_json
+                       ? rebind_hint(device)
+                       : "enable the module again until the claim is released");
     }
     fault_point("unprepare.undo");
     const StepRequest request(record, device, i);
-    if (auto ok = binding->unprepare(call, request.get(), step.snapshot, step.state); !ok) {
+    std::string adopted;
+    if (device.adopted_edits_json) {
+      auto snapshot = binding->adopt(call, request.get());
+      if (!snapshot) {
+        return Error(snapshot.error().code(),
+                     action(device, i, "adopt") + ": " + snapshot.error().message(),
+                     rebind_hint(device));
+      }
+      adopted = *std::move(snapshot);
+    }
+    const std::string& snapshot = device.adopted_edits_json ? adopted : step.snapshot;
+    if (auto ok = binding->unprepare(call, request.get(), snapshot, step.state); !ok) {
       return ok.error().with_context(action(device, i, "unprepare"));
     }
     step.undone = true;
@@ -165,7 +196,13 @@ Status undo_steps(const module::Modules& modules, const module::Call& call,
     const std::string& name = device->plan.allocated.device;
     Status ok;
     switch (presence_of(*device, inventory)) {
-      case Presence::kSame: ok = undo_device(modules, call, record, *device); break;
+      case Presence::kSame:
+        if (is_back(*device, inventory)) {
+          for (BindingStep& step : device->steps) step.undone = true;
+        } else {
+          ok = undo_device(modules, call, record, *device);
+        }
+        break;
       case Presence::kUnreadable:
         ok = Error(Code::kUnavailable,
                    "put back " + name + ": discovery cannot read the device now");

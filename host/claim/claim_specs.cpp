@@ -43,6 +43,7 @@ CdiClaimInput cdi_input(const Record& record) {
     if (const std::string* address = device.plan.published.fact(device::fact::kPciAddress))
       out.pci_address = *address;
     out.net_attach_def_name = device.plan.net_attach_def_name;
+    if (device.adopted_edits_json) out.edits_json.push_back(*device.adopted_edits_json);
     for (const BindingStep& step : device.steps) {
       out.edits_json.insert(out.edits_json.end(), step.edits_json.begin(), step.edits_json.end());
     }

@@ -357,6 +357,40 @@ Status Journal::release_quarantined(std::string_view uid) {
   return {};
 }
 
+Status Journal::quarantine_file(const fs::path& file, const std::string& name,
+                                const std::string& reason) {
+  const fs::path folder = directory_ / kQuarantine;
+  if (auto ok = make_directories(folder, kDirectoryMode); !ok) return ok;
+  if (auto ok = replace_file(folder / (name + std::string(kReasonSuffix)), reason + "\n",
+                             Durability::kDurable);
+      !ok) {
+    return ok;
+  }
+  std::error_code error;
+  fs::rename(file, folder / (name + std::string(kSuffix)), error);
+  if (error) return errno_error(error.value(), "move " + file.native() + " to quarantine");
+  remember_unreadable(name, reason);
+  return {};
+}
+
+Status Journal::quarantine_claim(const std::string& uid, const std::string& reason) {
+  const fs::path folder = directory_ / kQuarantine;
+  if (auto ok = make_directories(folder, kDirectoryMode); !ok) return ok;
+  for (const auto& [suffix, content] :
+       {std::pair(kReasonSuffix, reason + "\n"), std::pair(kSuffix, std::string("{}\n"))}) {
+    const fs::path file = folder / (uid + std::string(suffix));
+    if (auto ok = replace_file(file, content, Durability::kDurable); !ok) return ok;
+  }
+  remember_unreadable(uid, reason);
+  return {};
+}
+
+void Journal::remember_unreadable(const std::string& name, const std::string& reason) {
+  const MutexLock lock(mutex_);
+  quarantined_[name] = {name, reason, nullptr, /*fresh=*/false};
+  held_snapshot_.reset();
+}
+
 HeldSnapshot Journal::held() const {
   const MutexLock lock(mutex_);
   if (held_snapshot_) return held_snapshot_;

@@ -78,6 +78,18 @@ class Journal {
   [[nodiscard]] Status write(RecordPtr record) DRASRIOV_EXCLUDES(mutex_);
   /// Removes the claim's record, and a reservation. REQUIRES: the claim's token.
   [[nodiscard]] Status erase(std::string_view uid) DRASRIOV_EXCLUDES(mutex_);
+  /// What an import could not read. While such an entry is there, nobody can tell which CDI
+  /// documents have no owner. `name` is as Quarantined::uid.
+  /// Moves a file of the Go driver to quarantine, for a person to remove.
+  [[nodiscard]] Status quarantine_file(const std::filesystem::path& file, const std::string& name,
+                                       const std::string& reason) DRASRIOV_EXCLUDES(mutex_);
+  /// Remembers a claim until kubelet unprepares it. REQUIRES: is_object_uid(uid).
+  [[nodiscard]] Status quarantine_claim(const std::string& uid, const std::string& reason)
+      DRASRIOV_EXCLUDES(mutex_);
+  /// Until the process ends.
+  void remember_unreadable(const std::string& name, const std::string& reason)
+      DRASRIOV_EXCLUDES(mutex_);
+
   /// Removes what lies in quarantine of the claim, if anything, and frees its devices: kubelet is
   /// done with it.
   [[nodiscard]] Status release_quarantined(std::string_view uid) DRASRIOV_EXCLUDES(mutex_);

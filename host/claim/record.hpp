@@ -62,6 +62,9 @@ struct DeviceRecord {
   std::vector<BindingStep> steps;
   std::vector<std::string> cdi_device_ids;  ///< of the answer; empty before kPrepared
   std::vector<Attachment> attachments;
+  /// Set for a device that the Go driver prepared: the CDI containerEdits that it gave. Its steps
+  /// have no snapshot: undo asks the modules to adopt the device.
+  std::optional<std::string> adopted_edits_json;
   friend bool operator==(const DeviceRecord&, const DeviceRecord&) = default;
 };
 

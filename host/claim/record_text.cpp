@@ -247,6 +247,8 @@ void write_device(Writer& out, const DeviceRecord& device) {
   out.open('[');
   for (const Attachment& attachment : device.attachments) write_attachment(out, attachment);
   out.close(']');
+  if (device.adopted_edits_json)
+    out.member("adoptedEdits", std::string_view(*device.adopted_edits_json));
   out.close('}');
 }
 
@@ -473,6 +475,7 @@ DeviceRecord read_device(const Json& json, const std::string& path) {
   in.each("attachments", [&](const Json& element, const std::string& at) {
     device.attachments.push_back(read_attachment(element, at));
   });
+  if (in.find("adoptedEdits") != nullptr) device.adopted_edits_json = in.text("adoptedEdits");
   in.finish();
   return device;
 }

@@ -119,6 +119,14 @@ std::unique_ptr<Process> Machine::spawn_driver() {
       std::vector<std::string>{"run", "--config", (root_ / "config.yaml").native()}, log);
 }
 
+std::unique_ptr<Process> Machine::spawn_dying_driver(const std::string& crash_at) {
+  const fs::path log = root_ / ("driver-" + std::to_string(starts_++));
+  return std::make_unique<Process>(
+      DRASRIOV_DRA_DRIVER_SRIOV_FAULTS_PATH,
+      std::vector<std::string>{"run", "--config", (root_ / "config.yaml").native()}, log,
+      std::vector<std::string>{"DRASRIOV_CRASH_AT=" + crash_at});
+}
+
 std::unique_ptr<Process> Machine::start_driver() {
   auto process = spawn_driver();
   EXPECT_TRUE(eventually([this] { return fs::exists(registration_socket()); }))

@@ -58,6 +58,8 @@ class Machine {
   [[nodiscard]] std::unique_ptr<Process> start_driver();
   /// Only started.
   [[nodiscard]] std::unique_ptr<Process> spawn_driver();
+  /// The program with fault points, which dies at this one.
+  [[nodiscard]] std::unique_ptr<Process> spawn_dying_driver(const std::string& crash_at);
 
   /// kubelet_player's answer for these claims; `flags` come before the action.
   [[nodiscard]] Json kubelet(const std::string& action, const std::vector<Claim>& claims,
