@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One cluster for all tests of a run, one driver for each test. After a test nothing may be left of it: no pod, no claim,
+no journal record, no CDI file."""
+import itertools
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from harness.api import Api
+from harness.control_plane import ControlPlane, wait_for
+from harness.driver import Driver
+
+LONG = bool(os.environ.get("DRASRIOV_E2E_LONG"))
+numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def plane():
+    control_plane = ControlPlane(os.environ["DRASRIOV_E2E_STATE"], os.environ["DRASRIOV_TESTCLUSTER"],
+                                 os.environ["DRASRIOV_E2E_RUNTIME"])
+    try:
+        yield control_plane.start()
+    finally:
+        control_plane.stop()
+
+
+@pytest.fixture(scope="session")
+def installed(plane):
+    api = Api(plane)
+    api.install()
+    return api
+
+
+@pytest.fixture
+def api(installed):
+    yield installed
+    installed.clean()
+
+
+@pytest.fixture(scope="session")
+def kubernetes_minor():
+    return tuple(int(n) for n in os.environ["DRASRIOV_E2E_KUBERNETES"].split("."))
+
+
+@pytest.fixture
+def driver(plane, api, request):
+    """A function of the number of VFs (and more lines of configuration) that makes a driver, not yet started."""
+    made = []
+
+    def make(vfs=8, config=""):
+        folder = Path(os.environ["DRASRIOV_E2E_STATE"]) / f"d{next(numbers)}"
+        made.append(Driver(plane, api, folder, vfs, config))
+        return made[-1]
+
+    yield make
+    try:
+        for one in made:
+            if one.alive():
+                api.clean()
+                wait_for(lambda: not one.cdi_files() and not one.claim_records(),
+                         f"no CDI file and no record to be left, but {one.cdi_files()} {one.claim_records()}")
+                one.stop()
+    finally:
+        for one in made:
+            if getattr(request.node, "failed", False):
+                print(f"--- end of {one.log_path}\n{one.log()[-3000:]}")
+            one.dispose()
+            for found in api.slices():
+                api.resource.delete_resource_slice(found.metadata.name)
+            api.core.delete_namespaced_pod(one.pod.metadata.name, one.pod.metadata.namespace)
+
+
+def pytest_collection_modifyitems(config, items):
+    """tests/run's -R, a regular expression as for the other tiers."""
+    wanted = re.compile(os.environ.get("DRASRIOV_FILTER", ""))
+    left_out = [item for item in items if not wanted.search(item.nodeid)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    item.failed = getattr(item, "failed", False) or report.failed
+    return report
