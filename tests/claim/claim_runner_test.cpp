@@ -70,6 +70,15 @@ TEST_F(ClaimRunnerTest, APlainClaimIsOneRecordAndItsDocuments) {
   EXPECT_TRUE(node_.events->wait_for_held({}));
 }
 
+TEST_F(ClaimRunnerTest, ARequestIsNamedWithoutItsSubrequest) {
+  const ClaimRef claim = node_.add_claim(1, {0});
+  Json results = Json::array({result_of("main/any", virtual_function(0).name)});
+  node_.cluster.put(cluster::resource_claims(), testing::claim_object(claim, std::move(results)));
+  const auto answer = node_.prepare(claim);
+  ASSERT_TRUE(answer) << answer.error().to_string();
+  EXPECT_THAT((*answer)[0].request_names, ElementsAre("main"));
+}
+
 TEST_F(ClaimRunnerTest, ADriverIsBoundBetweenIntentAndAnswer) {
   const ClaimRef claim = node_.add_claim(1, {0}, kBoth);
   std::string at_snapshot;

@@ -268,6 +268,14 @@ TEST_F(EndpointTest, WaitsForARegistrarDirectoryThatIsNotThereYet) {
   EXPECT_TRUE(eventually([&] { return get_info().ok(); }));
 }
 
+TEST_F(EndpointTest, ServesBeforeKubeletIsTold) {
+  fs::remove_all(root_ / "registry");
+  claims_.prepares["u1"] = [](Deadline) { return std::vector{device("0000-08-00-2")}; };
+  start();
+  EXPECT_FALSE(fs::exists(registration_path()));
+  EXPECT_EQ(1, prepare({"u1"}).claims().at("u1").devices_size());
+}
+
 TEST_F(EndpointTest, RegistersAgainAfterARefusal) {
   settings_.refused_backoff = 30ms;
   start();
