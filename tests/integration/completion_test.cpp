@@ -75,14 +75,14 @@ TEST_F(Completion, OfBash) {
     const Finished finished = run(
         "/bin/bash",
         {"-uc",
-         "source \"$0\"\n"
+         "source \"$0\" && cd \"$1\"\n"
          "COMP_WORDS=(dra-driver-sriov " +
              typed.words +
              ") COMP_LINE=\"${COMP_WORDS[*]}\"\n"
              "COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) COMP_POINT=${#COMP_LINE}\n"
              "$(complete -p dra-driver-sriov | awk '{print $3}')\n"
              "for reply in ${COMPREPLY[@]+\"${COMPREPLY[@]}\"}; do printf '%s\\n' \"$reply\"; done",
-         file},
+         file, there},
         {"PATH=/usr/bin:/bin"});
     EXPECT_EQ(finished.code, 0) << typed.words << ": " << finished.errors;
     EXPECT_EQ(finished.output, typed.expected) << typed.words;
