@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a command looks like from outside. Parser and --help are made from these descriptions, so that none of
-// them can forget a flag. Constant data; any thread.
+// What a command looks like from outside. Parser, --help, the shells' completions and
+// docs/command-line.md are made from these descriptions, so that none of them can forget a flag. Constant data; any thread.
 //
 // To add a command NAME:
 //   1. command_line.hpp: a struct NameCommand, named in the variant `Command`
 //   2. name_arguments.cpp: `CommandSpec name_spec()`, its description and the function that makes the struct
 //   3. command_table.cpp: a line with name_spec(), where people shall find it in --help
 //   4. name_command.cpp and a line in the Dispatch of host/main.cpp: what the command does
+//   5. scripts/generate-docs: docs/command-line.md
 #pragma once
 
 #include <cstddef>
