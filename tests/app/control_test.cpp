@@ -138,7 +138,7 @@ TEST_F(ControlTest, FiltersApplyByTheNodesLabels) {
 }
 
 TEST_F(ControlTest, ABurstOfChangesIsOneOutput) {
-  settings_.debounce = 200ms;
+  settings_.debounce = 1s;
   Control& control = make();
   control.scan_now();
   tell_cluster();

@@ -164,7 +164,7 @@ TEST_F(ClaimConcurrencyTest, ACallThatExpiresWhileItWaitsSaysForWhat) {
   const ClaimRef slow = node_.add_claim(1, {0}, kVfio);
   auto slow_answer = node_.prepare_later(slow);
   inside.wait();
-  const auto same_claim = node_.prepare(slow, 20ms);
+  const auto same_claim = node_.prepare(slow, 300ms);
   ASSERT_FALSE(same_claim);
   EXPECT_EQ(same_claim.error().code(), Code::kDeadlineExceeded);
   EXPECT_EQ(same_claim.error().message(),
@@ -172,13 +172,13 @@ TEST_F(ClaimConcurrencyTest, ACallThatExpiresWhileItWaitsSaysForWhat) {
             "of claim "
             "tenant/claim-1");
   const auto same_device =
-      node_.prepare(node_.add_claim(2, {0}, kVfio, Json::array({reserved_for("pod-b")})), 20ms);
+      node_.prepare(node_.add_claim(2, {0}, kVfio, Json::array({reserved_for("pod-b")})), 300ms);
   ASSERT_FALSE(same_device);
   EXPECT_EQ(same_device.error().message(),
             "claim tenant/claim-2: the time was spent waiting for device 0000-08-00-0, busy with "
             "prepare of claim "
             "tenant/claim-1");
-  const auto unprepare = node_.unprepare(slow, 20ms);
+  const auto unprepare = node_.unprepare(slow, 300ms);
   ASSERT_FALSE(unprepare);
   EXPECT_EQ(unprepare.error().code(), Code::kDeadlineExceeded);
   go.set_value();

@@ -202,8 +202,8 @@ TEST_F(ClaimRunnerTest, AnApiThatStaysAwayIsSaidSoInTime) {
   node_.cluster.on_get(
       [](const cluster::ObjectKey&) { return Error(Code::kUnavailable, "connection refused"); });
   const auto started = std::chrono::steady_clock::now();
-  const auto answer = node_.prepare(claim, 200ms);
-  EXPECT_LT(std::chrono::steady_clock::now() - started, 200ms);
+  const auto answer = node_.prepare(claim, 2s);
+  EXPECT_LT(std::chrono::steady_clock::now() - started, 2s);
   ASSERT_FALSE(answer);
   EXPECT_THAT(answer.error().message(),
               ::testing::MatchesRegex(

@@ -96,8 +96,8 @@ TEST_F(ClaimUndoTest, ABusyDeviceIsTriedAgainInsideTheCall) {
 TEST_F(ClaimUndoTest, ADeviceThatStaysBusyIsUndoneBeforeTheDeadline) {
   node_.vfio.on("prepare", fails_for(kVf0, busy()));
   const auto started = std::chrono::steady_clock::now();
-  const auto answer = node_.prepare(node_.add_claim(1, {0}, kVfio), 200ms);
-  EXPECT_LT(std::chrono::steady_clock::now() - started, 200ms);
+  const auto answer = node_.prepare(node_.add_claim(1, {0}, kVfio), 2s);
+  EXPECT_LT(std::chrono::steady_clock::now() - started, 2s);
   ASSERT_FALSE(answer);
   EXPECT_THAT(answer.error().message(),
               HasSubstr("vfio: prepare 0000-08-00-0: held open by pid 4711 (tried for "));
@@ -203,7 +203,7 @@ TEST_F(ClaimUndoTest, AnUndoThatFailsBlocksTheDeviceUntilItSucceeds) {
 
   const ClaimRef other =
       node_.add_claim(2, {0}, Json::object(), Json::array({reserved_for("pod-b")}));
-  const auto blocked = node_.prepare(other, 100ms);
+  const auto blocked = node_.prepare(other, 500ms);
   ASSERT_FALSE(blocked);
   EXPECT_THAT(blocked.error().message(),
               HasSubstr("device 0000-08-00-0: it is held by claim tenant/claim-1 (uid-1), Undoing: "

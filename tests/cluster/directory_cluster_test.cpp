@@ -68,7 +68,7 @@ class Events final : public WatchSink {
   }
 
   [[nodiscard]] bool wait_for(const std::vector<std::string>& expected) {
-    const auto until = std::chrono::steady_clock::now() + 10s;
+    const auto until = std::chrono::steady_clock::now() + 30s;
     const MutexLock lock(mutex_);
     while (seen_ != expected) {
       if (!changed_.wait_until(mutex_, until)) break;

@@ -84,7 +84,7 @@ class Mirror final : public ReflectorObserver {
 
   using Names = std::map<std::string, std::string>;
   [[nodiscard]] testing::AssertionResult becomes(const Names& expected) {
-    const auto until = std::chrono::steady_clock::now() + 10s;
+    const auto until = std::chrono::steady_clock::now() + 30s;
     const MutexLock lock(mutex_);
     while (names_ != expected) {
       if (!condition_.wait_until(mutex_, until))

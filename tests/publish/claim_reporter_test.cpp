@@ -127,7 +127,7 @@ class RecordingApi final : public cluster::ClusterApi {
   }
   using Calls = std::vector<std::string>;
   [[nodiscard]] testing::AssertionResult sees(const Calls& expected) {
-    const auto until = std::chrono::steady_clock::now() + 10s;
+    const auto until = std::chrono::steady_clock::now() + 30s;
     const MutexLock lock(mutex_);
     while (calls_ != expected) {
       if (!changed_.wait_until(mutex_, until))
@@ -221,7 +221,7 @@ TEST_F(ClaimReporterTest, RetriesWhatMayPassAndDropsWhatCannot) {
 }
 
 TEST_F(ClaimReporterTest, EqualEventsBecomeASeries) {
-  settings_.event_window = 50ms;
+  settings_.event_window = 500ms;
   start();
   for (int i = 0; i < 3; ++i) reporter_->event(kClaim, true, "PrepareFailed", "busy");
   EXPECT_TRUE(api_.sees({"create events busy", "update events x3"}));

@@ -173,7 +173,7 @@ class SliceWriterTest : public testing::Test {
     return count;
   }
   [[nodiscard]] static bool eventually(const std::function<bool()>& condition) {
-    const auto until = std::chrono::steady_clock::now() + 10s;
+    const auto until = std::chrono::steady_clock::now() + 30s;
     while (!condition()) {
       if (std::chrono::steady_clock::now() > until) return false;
       std::this_thread::sleep_for(1ms);
