@@ -205,6 +205,7 @@ set(DRASRIOV_THIRD_PARTY_INCLUDES
   "nlohmann/|nlohmann_json::nlohmann_json"
   "openssl/|OpenSSL::Crypto OpenSSL::SSL"
   "spdlog/|drasriov::spdlog"
+  "toml++/|drasriov::tomlplusplus"
   "yaml-cpp/|drasriov::yaml_cpp")
 
 # The targets of which one is needed for <include>; empty: nothing special is needed.

@@ -35,6 +35,18 @@ add_library(drasriov::yaml_cpp ALIAS drasriov_yaml_cpp)
 target_include_directories(drasriov_yaml_cpp SYSTEM INTERFACE "${DRASRIOV_YAML_CPP_INCLUDE_DIR}")
 target_link_libraries(drasriov_yaml_cpp INTERFACE "${DRASRIOV_LIB_yaml_cpp}")
 
+# One header; only host/doctor reads TOML.
+find_path(DRASRIOV_TOMLPLUSPLUS_INCLUDE_DIR toml++/toml.h)
+mark_as_advanced(DRASRIOV_TOMLPLUSPLUS_INCLUDE_DIR)
+if(NOT DRASRIOV_TOMLPLUSPLUS_INCLUDE_DIR)
+  message(FATAL_ERROR "toml++/toml.h was not found. Install the Debian package "
+    "libtomlplusplus-dev, or run scripts/install-packages.")
+endif()
+add_library(drasriov_tomlplusplus INTERFACE)
+add_library(drasriov::tomlplusplus ALIAS drasriov_tomlplusplus)
+target_include_directories(drasriov_tomlplusplus SYSTEM INTERFACE
+  "${DRASRIOV_TOMLPLUSPLUS_INCLUDE_DIR}")
+
 if(DRASRIOV_TESTS)
   drasriov_require(GTest DEBIAN "libgtest-dev libgmock-dev")
 endif()

@@ -28,6 +28,9 @@ struct Dispatch {
   app::ExitCode operator()(const app::VerifyChildCommand& command) const {
     return app::verify_child_command(command);
   }
+  app::ExitCode operator()(const app::DoctorCommand& command) const {
+    return app::doctor_command(command, environment, streams);
+  }
   app::ExitCode operator()(const app::VersionCommand& command) const {
     return app::version_command(command, streams);
   }

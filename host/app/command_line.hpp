@@ -50,6 +50,14 @@ struct VerifyChildCommand {
   std::filesystem::path module;
 };
 
+struct DoctorCommand {
+  ConfigArguments config;
+  std::filesystem::path host_root;  ///< empty = <roots.proc>/1/root
+  std::optional<std::filesystem::path>
+      facts;  ///< of another machine, instead of looking at this one
+  bool json = false;
+};
+
 struct VersionCommand {
   bool abi = false;
 };
@@ -60,7 +68,7 @@ struct PrintCommand {
 };
 
 using Command = std::variant<RunCommand, DevicesCommand, ModuleCommand, VerifyChildCommand,
-                             VersionCommand, PrintCommand>;
+                             DoctorCommand, VersionCommand, PrintCommand>;
 
 /// `arguments` without the program's name. INVALID_ARGUMENT: the message names what is wrong, the
 /// hint the nearest known command or flag, or where help is.

@@ -10,6 +10,7 @@ namespace drasriov::app {
 [[nodiscard]] CommandSpec run_spec();
 [[nodiscard]] CommandSpec devices_spec();
 [[nodiscard]] CommandSpec module_spec();
+[[nodiscard]] CommandSpec doctor_spec();
 [[nodiscard]] CommandSpec completion_spec();
 [[nodiscard]] CommandSpec version_spec();
 
