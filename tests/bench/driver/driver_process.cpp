@@ -7,7 +7,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
+#include <ctime>
 #include <fstream>
 #include <iterator>
 #include <sstream>
@@ -81,31 +83,37 @@ std::string claim_document(const BenchClaim& claim, const std::string& device) {
   return out.str();
 }
 
+std::filesystem::path make_temporary(const fs::path& parent) {
+  std::string name = (parent / "drasriov-bench.XXXXXX").native();
+  if (::mkdtemp(name.data()) == nullptr)
+    throw std::runtime_error(errno_error(errno, "create " + name).message());
+  return name;
+}
+
 }  // namespace
 
-Machine::Machine(const fs::path& mksysfs, int vfs, int claims) {
-  std::string name = (fs::temp_directory_path() / "drasriov-bench.XXXXXX").native();
-  if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot create " + name);
-  root_ = name;
+Machine::Machine(const fs::path& mksysfs, int vfs, int claims)
+    : memory_(make_temporary("/dev/shm")),
+      disk_(make_temporary(fs::temp_directory_path())) {
   const int per_pf = vfs < 64 ? vfs : 64;
   const pid_t maker =
       spawn({"python3", mksysfs.native(), "--pfs", std::to_string((vfs + per_pf - 1) / per_pf),
-             "--vfs", std::to_string(per_pf), "--out", (root_ / "machine").native()},
-            {}, root_ / "mksysfs.log");
+             "--vfs", std::to_string(per_pf), "--out", (memory_ / "machine").native()},
+            {}, memory_ / "mksysfs.log");
   int status = 0;
   if (::waitpid(maker, &status, 0) != maker || status != 0) {
-    throw std::runtime_error("mksysfs.py failed: " + slurp(root_ / "mksysfs.log"));
+    throw std::runtime_error("mksysfs.py failed: " + slurp(memory_ / "mksysfs.log"));
   }
 
-  for (const char* directory : {"cluster/claims", "plugins", "registry", "cdi"})
-    fs::create_directories(root_ / directory);
-  std::ofstream(root_ / "cluster/node.yaml")
+  fs::create_directories(memory_ / "cluster/claims");
+  std::ofstream(memory_ / "cluster/node.yaml")
       << "apiVersion: v1\nkind: Node\nmetadata: {name: " << kNode << "}\n";
-  std::ofstream(root_ / "config.yaml")
-      << "nodeName: " << kNode << "\ncluster: dir:" << (root_ / "cluster").native()
-      << "\nroots: {sys: " << (root_ / "machine/sys").native() << "}\n";
+  std::ofstream(memory_ / "config.yaml")
+      << "nodeName: " << kNode << "\ncluster: dir:" << (memory_ / "cluster").native()
+      << "\nroots: {sys: " << (memory_ / "machine/sys").native() << "}\n";
+  forget_driver();
 
-  for (const auto& entry : fs::directory_iterator(root_ / "machine/sys/bus/pci/devices")) {
+  for (const auto& entry : fs::directory_iterator(memory_ / "machine/sys/bus/pci/devices")) {
     if (static_cast<int>(claims_.size()) == claims) break;
     if (!fs::exists(entry.path() / "physfn")) continue;
     const auto address = device::PciAddress::parse(entry.path().filename().native());
@@ -113,7 +121,7 @@ Machine::Machine(const fs::path& mksysfs, int vfs, int claims) {
     const BenchClaim claim{
         "bench", "claim-" + number,
         "11111111-2222-4333-8444-" + std::string(12 - number.size(), '0') + number};
-    std::ofstream(root_ / "cluster/claims" / (claim.name + ".yaml"))
+    std::ofstream(memory_ / "cluster/claims" / (claim.name + ".yaml"))
         << claim_document(claim, address.value().device_name());
     claims_.push_back(claim);
   }
@@ -121,11 +129,23 @@ Machine::Machine(const fs::path& mksysfs, int vfs, int claims) {
 
 Machine::~Machine() {
   std::error_code ignored;
-  fs::remove_all(root_, ignored);
+  fs::remove_all(memory_, ignored);
+  fs::remove_all(disk_, ignored);
+}
+
+void Machine::forget_driver() {
+  slices_.clear();
+  for (const fs::path& directory : {memory_ / "cluster/resourceslices", memory_ / "cdi",
+                                    disk_ / "plugins", disk_ / "registry"}) {
+    fs::remove_all(directory);
+  }
+  for (const fs::path& directory : {memory_ / "cdi", disk_ / "plugins", disk_ / "registry"}) {
+    fs::create_directories(directory);
+  }
 }
 
 std::string Machine::registration_socket() const {
-  return (root_ / "registry" / (std::string(kDriver) + "-reg.sock")).native();
+  return (disk_ / "registry" / (std::string(kDriver) + "-reg.sock")).native();
 }
 
 std::string Machine::dra_socket() const {
@@ -133,30 +153,36 @@ std::string Machine::dra_socket() const {
 }
 
 fs::path Machine::data_directory() const {
-  return root_ / "plugins" / kDriver;
+  return disk_ / "plugins" / kDriver;
 }
 
-int Machine::published_devices() const {
+int Machine::published_devices() {
   int devices = 0;
   std::error_code missing;
-  for (const auto& entry : fs::directory_iterator(root_ / "cluster/resourceslices", missing)) {
-    devices += count(slurp(entry.path()), "/pciAddress");
+  for (const auto& entry : fs::directory_iterator(memory_ / "cluster/resourceslices", missing)) {
+    if (entry.path().filename().native().starts_with('.')) continue;
+    const auto written = entry.last_write_time(missing);
+    if (missing) continue;
+    Slice& slice = slices_[entry.path().filename().native()];
+    if (slice.written != written) slice = {written, count(slurp(entry.path()), "/pciAddress")};
+    devices += slice.devices;
   }
   return devices;
 }
 
 int Machine::leftovers() const {
-  return count_files(root_ / "cdi") + count_files(data_directory() / "claims");
+  return count_files(memory_ / "cdi") + count_files(data_directory() / "claims");
 }
 
 DriverProcess::DriverProcess(const fs::path& binary, const Machine& machine)
     : started_(std::chrono::steady_clock::now()) {
-  const std::string root = machine.root().native();
+  const std::string disk = machine.disk().native();
   pid_ = spawn(
-      {binary.native(), "run", "--config", root + "/config.yaml"},
-      {"CDI_ROOT=" + root + "/cdi", "KUBELET_REGISTRAR_DIRECTORY_PATH=" + root + "/registry",
-       "KUBELET_PLUGINS_DIRECTORY_PATH=" + root + "/plugins", std::string("NODE_NAME=") + kNode},
-      machine.root() / "driver.log");
+      {binary.native(), "run", "--config", (machine.memory() / "config.yaml").native()},
+      {"CDI_ROOT=" + (machine.memory() / "cdi").native(),
+       "KUBELET_REGISTRAR_DIRECTORY_PATH=" + disk + "/registry",
+       "KUBELET_PLUGINS_DIRECTORY_PATH=" + disk + "/plugins", std::string("NODE_NAME=") + kNode},
+      machine.disk() / "driver.log");
 }
 
 DriverProcess::~DriverProcess() {
@@ -171,16 +197,11 @@ double DriverProcess::resident_mib() const {
 }
 
 double DriverProcess::cpu_seconds() const {
-  // proc(5): utime and stime are fields 14 and 15; the second field may hold blanks, so count from
-  // its ')'.
-  std::istringstream fields(slurp("/proc/" + std::to_string(pid_) + "/stat"));
-  fields.ignore(4096, ')');
-  std::string skipped;
-  for (int field = 3; field < 14; ++field) fields >> skipped;
-  double user = 0;
-  double system = 0;
-  fields >> user >> system;
-  return (user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK));
+  clockid_t clock = 0;
+  timespec used{};
+  if (::clock_getcpuclockid(pid_, &clock) != 0 || ::clock_gettime(clock, &used) != 0)
+    throw std::runtime_error("the driver is gone");
+  return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) / 1e9;
 }
 
 int DriverProcess::threads() const {

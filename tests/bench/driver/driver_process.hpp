@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A driver under measurement: a machine made for it in a temporary folder (synthetic sysfs, a
-// folder as the cluster, kubelet's directories) and the process itself. Used from one thread.
+// A driver under measurement: a machine made for it (synthetic sysfs, a folder as the cluster,
+// kubelet's directories) and the process itself. Used from one thread.
 #pragma once
 
 #include <sys/types.h>
 
 #include <chrono>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,9 @@ struct BenchClaim {
   std::string uid;
 };
 
-/// Files below one temporary folder, removed with the object.
+/// Two temporary folders, removed with the object: one on the disk for what a node keeps on its
+/// disk (the driver's data directory), one in memory for what is memory on a node as well (sysfs,
+/// the CDI directory) and for the cluster, whose disk is another machine's.
 class Machine {
  public:
   /// A node with `vfs` VFs (at most 64 a PF) and one allocated claim for each of the first `claims`
@@ -30,19 +33,29 @@ class Machine {
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;
 
-  [[nodiscard]] const std::filesystem::path& root() const { return root_; }
+  /// As it was before the first driver ran.
+  void forget_driver();
+
+  [[nodiscard]] const std::filesystem::path& memory() const { return memory_; }
+  [[nodiscard]] const std::filesystem::path& disk() const { return disk_; }
   [[nodiscard]] const std::vector<BenchClaim>& claims() const { return claims_; }
   [[nodiscard]] std::string registration_socket() const;
   [[nodiscard]] std::string dra_socket() const;
   [[nodiscard]] std::filesystem::path data_directory() const;
-  /// Devices in all slices that the driver has written so far.
-  [[nodiscard]] int published_devices() const;
+  /// Devices in all slices that the driver has written so far; reads only what is new.
+  [[nodiscard]] int published_devices();
   /// Files that a driver must not leave when no claim is prepared: CDI specs and journal records.
   [[nodiscard]] int leftovers() const;
 
  private:
-  std::filesystem::path root_;
+  struct Slice {
+    std::filesystem::file_time_type written;
+    int devices = 0;
+  };
+  std::filesystem::path memory_;
+  std::filesystem::path disk_;
   std::vector<BenchClaim> claims_;
+  std::map<std::string, Slice> slices_;
 };
 
 /// The process; ended with SIGTERM when the object goes.
@@ -55,7 +68,7 @@ class DriverProcess {
 
   [[nodiscard]] std::chrono::steady_clock::time_point started() const { return started_; }
   [[nodiscard]] double resident_mib() const;  ///< VmRSS
-  [[nodiscard]] double cpu_seconds() const;   ///< user and system
+  [[nodiscard]] double cpu_seconds() const;   ///< user and system, of all threads
   [[nodiscard]] int threads() const;
   [[nodiscard]] int descriptors() const;
 

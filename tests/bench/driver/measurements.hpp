@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The measurements by name, each on a machine and with driver processes of its own.
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+#include "results.hpp"
+
+namespace drasriov::bench {
+
+struct Subject {
+  std::filesystem::path driver;
+  std::filesystem::path mksysfs;
+  int rounds = 5;  ///< starts of each machine
+  int cycles = 0;  ///< of `soak`
+};
+
+/// From exec() to the answer to GetInfo and to all devices in slices; memory when that is done.
+[[nodiscard]] std::vector<Row> measure_start(const Subject& subject);
+/// One claim at a time, without and with 100 others prepared.
+[[nodiscard]] std::vector<Row> measure_claims(const Subject& subject);
+/// 8 and 32 calls at once; 8 and 64 claims in a call.
+[[nodiscard]] std::vector<Row> measure_parallel(const Subject& subject);
+/// What grows over many prepares and unprepares.
+[[nodiscard]] std::vector<Row> measure_soak(const Subject& subject);
+
+}  // namespace drasriov::bench
