@@ -26,9 +26,7 @@ Control::Control(ControlSettings settings, std::span<module::Discovery* const> m
       wake_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
       inventory_(std::make_shared<const device::Inventory>(0, std::vector<device::Device>{},
                                                            std::vector<device::Problem>{})),
-      scan_retry_(settings_.scan_retry) {
-  inputs_.held = std::make_shared<const claim::HeldDevices>();
-}
+      scan_retry_(settings_.scan_retry) {}
 
 Control::~Control() {
   stop();
@@ -36,9 +34,13 @@ Control::~Control() {
 
 Status Control::start() {
   if (!wake_) return errno_error(errno, "eventfd", "raise the limit of open files");
-  output_due_ = Clock::now();
   thread_ = std::thread([this] { run(); });
   return {};
+}
+
+void Control::wait_for_first_scan() {
+  const MutexLock lock(mutex_);
+  while (!has_scanned_) scanned_.wait(mutex_);
 }
 
 void Control::stop() {
@@ -99,15 +101,24 @@ void Control::wake() noexcept {
 }
 
 void Control::run() {
+  scan();
+  {
+    const MutexLock lock(mutex_);
+    has_scanned_ = true;
+  }
+  scanned_.notify_all();
+  output_due_ = Clock::now();
   while (!stopping_) {
     const auto now = Clock::now();
     if (scan_wanted_.exchange(false) || (scan_due_ && *scan_due_ <= now)) scan();
     bool changed = false;
+    bool first = false;
     {
       const MutexLock lock(mutex_);
       changed = std::exchange(inputs_changed_, false);
+      first = view_ == nullptr;  // output() waits for the last input by itself
     }
-    if (changed) output_within(settings_.debounce);
+    if (changed) output_within(first ? milliseconds(0) : settings_.debounce);
     if (output_due_ && *output_due_ <= Clock::now()) output();
     wait_until_due();
   }
@@ -130,10 +141,6 @@ void Control::wait_until_due() {
 void Control::output_within(milliseconds delay) {
   const auto due = Clock::now() + delay;
   output_due_ = output_due_ ? std::min(*output_due_, due) : due;
-}
-
-void Control::scan_now() {
-  scan();
 }
 
 void Control::scan() {
@@ -175,7 +182,7 @@ void Control::output() {
   const auto view = std::make_shared<NodeView>();
   {
     const MutexLock lock(mutex_);
-    if (!inputs_.filters || !inputs_.labels || inventory_->version() == 0) return;
+    if (!inputs_.filters || !inputs_.labels || !inputs_.held || inventory_->version() == 0) return;
     view->inventory = inventory_;
     view->held = inputs_.held;
     view->filters = policy::filters_of_node(*inputs_.filters, *inputs_.labels);

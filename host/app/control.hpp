@@ -50,19 +50,19 @@ class Control {
  public:
   using Output = std::function<void(const NodeView&)>;
 
-  /// `modules`, `log` and `metrics` outlive this. `output` is called as soon as machine, filters and
-  /// labels are all known (devices that lost their resource names at each restart of the driver
-  /// would mislead the scheduler), and then after each change.
+  /// `modules`, `log` and `metrics` outlive this. `output` is called as soon as machine, filters,
+  /// labels and held devices are all known (devices that lost their resource names at each restart
+  /// of the driver would mislead the scheduler), and then after each change.
   Control(ControlSettings settings, std::span<module::Discovery* const> modules,
           telemetry::Log& log, telemetry::Metrics& metrics, Output output);
   ~Control();
   Control(const Control&) = delete;
   Control& operator=(const Control&) = delete;
 
-  /// Looks at the machine on the calling thread. REQUIRES: before start().
-  void scan_now();
-
+  /// The thread begins with a scan; the caller has other things to start meanwhile.
   [[nodiscard]] Status start();
+  /// Until the first scan has ended, with devices or without. REQUIRES: start().
+  void wait_for_first_scan() DRASRIOV_EXCLUDES(mutex_);
   void stop();
 
   /// The newest; never null. [any]
@@ -82,7 +82,7 @@ class Control {
   struct Inputs {
     std::optional<std::vector<policy::ResourceFilter>> filters;
     std::optional<policy::Labels> labels;
-    claim::HeldSnapshot held;
+    claim::HeldSnapshot held;  ///< null = not known yet
   };
 
   void run();
@@ -104,12 +104,14 @@ class Control {
   std::thread thread_;
 
   mutable Mutex mutex_;
+  CondVar scanned_;
+  bool has_scanned_ DRASRIOV_GUARDED_BY(mutex_) = false;
   device::InventorySnapshot inventory_ DRASRIOV_GUARDED_BY(mutex_);
   Inputs inputs_ DRASRIOV_GUARDED_BY(mutex_);
   bool inputs_changed_ DRASRIOV_GUARDED_BY(mutex_) = false;
   std::shared_ptr<const NodeView> view_ DRASRIOV_GUARDED_BY(mutex_);
 
-  // Of the control thread, and of scan_now() before it runs.
+  // Of the control thread.
   std::optional<Clock::time_point> output_due_;
   std::optional<Clock::time_point> scan_due_;
   std::chrono::milliseconds scan_retry_;

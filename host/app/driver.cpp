@@ -5,6 +5,8 @@
 // driver last.
 #include "host/app/driver.hpp"
 
+#include <malloc.h>
+
 #include <array>
 #include <chrono>
 #include <string>
@@ -136,7 +138,12 @@ Status make_slice_writer(Driver& driver) {
   settings.driver = driver.config.driver_name;
   settings.node = driver.config.node_name;
   driver.slices.emplace(std::move(settings), *driver.cluster, driver.log,
-                        [&published = driver.slices_published] { published = true; });
+                        [&published = driver.slices_published] {
+                          published = true;
+                          // Scan, plan and JSON of thousands of devices are garbage now, and glibc
+                          // keeps it. This is rare: nothing is published while nothing changes.
+                          ::malloc_trim(0);
+                        });
   return {};
 }
 
@@ -175,11 +182,6 @@ Status follow_cluster(Driver& driver) {
 
 void unfollow_cluster(Driver& driver) {
   driver.followers->stop();
-}
-
-Status look_at_machine(Driver& driver) {
-  driver.control->scan_now();
-  return {};
 }
 
 /// A pod's network is attached through a runtime-hooks module; without one no claim may count on it.
@@ -238,6 +240,7 @@ void stop_claims(Driver& driver) {
 
 /// What a Go driver of the same name prepared on this node.
 Status import_claims(Driver& driver) {
+  if (claim::has_checkpoint(driver.config.data_directory())) driver.control->wait_for_first_scan();
   const auto outcome = claim::import_checkpoint(
       driver.config.data_directory(), driver.config.driver_name, *driver.journal,
       *driver.control->inventory(), driver.registry->modules());
@@ -265,7 +268,10 @@ Status import_claims(Driver& driver) {
   return {};
 }
 
+/// What a node without claims serves does not depend on its devices: kubelet finds the driver while
+/// the machine is still being looked at, and a claim that comes that early waits for it.
 Status recover_claims(Driver& driver) {
+  if (!driver.journal->all().empty()) driver.control->wait_for_first_scan();
   if (auto recovered = driver.claims->recover(Deadline::after(kRecoveryBudget)); !recovered) {
     driver.log.error(
         recovered.error().with_context("recover claims"));  // each claim will say so, too
@@ -369,12 +375,11 @@ constexpr std::array kSteps = {
     Step<Driver>{"make the control", make_control, nullptr},
     Step<Driver>{"watch the machine", watch_machine, nullptr},
     Step<Driver>{"follow the cluster", follow_cluster, unfollow_cluster},
-    Step<Driver>{"look at the machine", look_at_machine, nullptr},
     Step<Driver>{"open the journal", make_claims, stop_claims},
+    Step<Driver>{"make kubelet's endpoint", make_endpoint, nullptr},
+    Step<Driver>{"look at the machine", start_publishing, stop_publishing},
     Step<Driver>{"import the Go driver's claims", import_claims, nullptr},
     Step<Driver>{"recover claims", recover_claims, nullptr},
-    Step<Driver>{"make kubelet's endpoint", make_endpoint, nullptr},
-    Step<Driver>{"publish devices", start_publishing, stop_publishing},
     Step<Driver>{"serve kubelet", serve_kubelet, leave_kubelet},
     Step<Driver>{"serve health probes", serve_health, end_health},
     Step<Driver>{"tell the whole status", tell_all, tell_stopping},

@@ -172,6 +172,7 @@ Status prepare_step(const module::Modules& modules, const module::Call& call, Re
 }
 
 Presence presence_of(const DeviceRecord& device, const device::Inventory& inventory) {
+  if (inventory.version() == 0) return Presence::kUnreadable;  // no scan has succeeded yet
   const std::string& name = device.plan.allocated.device;
   if (const device::Device* now = inventory.find(name)) {
     const std::string* before = device.plan.published.fact(device::fact::kIncarnation);

@@ -183,6 +183,11 @@ Result<Record> adopted_record(const CheckpointClaim& claim, std::string_view dri
   return record;
 }
 
+bool has_checkpoint(const fs::path& data_directory) {
+  std::error_code unclear;
+  return fs::exists(data_directory / kFileName, unclear) || unclear;
+}
+
 Result<CheckpointImport> import_checkpoint(const fs::path& data_directory,
                                            std::string_view driver_name, Journal& journal,
                                            const device::Inventory& inventory,

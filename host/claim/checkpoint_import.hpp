@@ -31,6 +31,9 @@ struct CheckpointImport {
   std::optional<Error> rejected;
 };
 
+/// Whether there is something to import.
+[[nodiscard]] bool has_checkpoint(const std::filesystem::path& data_directory);
+
 /// Imports `<data_directory>/checkpoint.json`, then renames it to `checkpoint.json.imported`. A
 /// damaged file goes to the journal's quarantine as `checkpoint-<UTC>.json`, and a claim that is
 /// refused is kept there by its UID. Durable and repeatable: a claim is in the journal or will be

@@ -123,6 +123,10 @@ class PrepareTask : public std::enable_shared_from_this<PrepareTask> {
   // ---------------------------------------------------------------------------------------------
 
   Result<Flow> fetch() {
+    if (context_.parts.inventory()->version() == 0) {
+      return Error(Code::kUnavailable, "the devices of this node are not known yet",
+                   "the log tells when a scan fails");
+    }
     known_ = journal().find(ref_.uid);
     const bool prepared = known_ != nullptr && known_->state == RecordState::kPrepared &&
                           !journal().is_stale(*known_);

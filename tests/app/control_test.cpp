@@ -47,8 +47,10 @@ class ControlTest : public testing::Test {
 
   Control& make() {
     modules_ = {&discovery_};
-    return control_.emplace(settings_, modules_, log_, metrics_,
-                            [this](const NodeView& view) { outputs_.take(view); });
+    control_.emplace(settings_, modules_, log_, metrics_,
+                     [this](const NodeView& view) { outputs_.take(view); });
+    control_->set_held(std::make_shared<const claim::HeldDevices>());
+    return *control_;
   }
 
   /// As the cluster tells an empty one.
@@ -70,28 +72,35 @@ std::function<bool(const NodeView&)> devices(std::size_t count) {
   return [count](const NodeView& view) { return view.inventory->devices().size() == count; };
 }
 
-TEST_F(ControlTest, TheFirstScanIsThereBeforeTheThread) {
+TEST_F(ControlTest, TheThreadBeginsWithAScan) {
   discovery_.answer({{vf("a"), vf("b")}, {}});
   Control& control = make();
   EXPECT_EQ(control.inventory()->version(), 0U);
-  control.scan_now();
+  ASSERT_TRUE(control.start());
+  control.wait_for_first_scan();
   EXPECT_EQ(control.inventory()->devices().size(), 2U);
   EXPECT_EQ(outputs_.count(), 0U);
   tell_cluster();
-  ASSERT_TRUE(control.start());
   EXPECT_TRUE(outputs_.wait_for(devices(2)));
+}
+
+TEST_F(ControlTest, AFirstScanThatFailsIsNotWaitedForLonger) {
+  discovery_.fail(Error(Code::kUnavailable, "sysfs is gone"));
+  Control& control = make();
+  ASSERT_TRUE(control.start());
+  control.wait_for_first_scan();
+  EXPECT_EQ(control.inventory()->version(), 0U);
 }
 
 TEST_F(ControlTest, ARescanThatFindsTheSameChangesNothing) {
   discovery_.answer({{vf("a")}, {}});
   Control& control = make();
-  control.scan_now();
-  const auto first = control.inventory();
-  control.scan_now();
-  EXPECT_EQ(control.inventory(), first);
   tell_cluster();
   ASSERT_TRUE(control.start());
   ASSERT_TRUE(outputs_.wait_for(devices(1)));
+  const auto first = control.inventory();
+  control.rescan();
+  discovery_.wait_for_scans(2);
   discovery_.answer({{vf("a"), vf("b")}, {}});
   control.rescan();
   ASSERT_TRUE(outputs_.wait_for(devices(2)));
@@ -103,9 +112,9 @@ TEST_F(ControlTest, AFailedScanKeepsTheDevicesAndIsTriedAgain) {
   settings_.scan_retry = 5ms;
   discovery_.answer({{vf("a")}, {}});
   Control& control = make();
-  control.scan_now();
   tell_cluster();
   ASSERT_TRUE(control.start());
+  control.wait_for_first_scan();
   discovery_.fail(Error(Code::kUnavailable, "sysfs is gone"));
   control.rescan();
   while (!log_.contains("sysfs is gone")) std::this_thread::yield();
@@ -126,8 +135,8 @@ policy::ResourceFilter filter_for(const char* label_value) {
 
 TEST_F(ControlTest, FiltersApplyByTheNodesLabels) {
   Control& control = make();
-  control.scan_now();
   ASSERT_TRUE(control.start());
+  control.wait_for_first_scan();
   control.set_filters({filter_for("a")});
   control.set_node_labels({{"zone", "b"}});
   ASSERT_TRUE(
@@ -140,9 +149,9 @@ TEST_F(ControlTest, FiltersApplyByTheNodesLabels) {
 TEST_F(ControlTest, ABurstOfChangesIsOneOutput) {
   settings_.debounce = 1s;
   Control& control = make();
-  control.scan_now();
   tell_cluster();
   ASSERT_TRUE(control.start());
+  control.wait_for_first_scan();
   ASSERT_TRUE(outputs_.wait_for(devices(0)));
   for (int i = 0; i < 50; ++i) control.set_filters({filter_for("a")});
   claim::HeldDevices held;
@@ -154,7 +163,6 @@ TEST_F(ControlTest, ABurstOfChangesIsOneOutput) {
 
 TEST_F(ControlTest, TheSameLabelsAreNoChange) {
   Control& control = make();
-  control.scan_now();
   control.set_filters({});
   control.set_node_labels({{"zone", "a"}});
   ASSERT_TRUE(control.start());
@@ -171,9 +179,9 @@ TEST_F(ControlTest, NothingGoesOutBeforeFiltersAndLabelsAreKnown) {
   settings_.debounce = 0ms;
   discovery_.answer({{vf("a")}, {}});
   Control& control = make();
-  control.scan_now();
   control.set_filters({filter_for("a")});
   ASSERT_TRUE(control.start());
+  control.wait_for_first_scan();
   discovery_.answer({{vf("a"), vf("b")}, {}});
   control.rescan();
   while (control.inventory()->devices().size() != 2) std::this_thread::yield();
@@ -184,11 +192,31 @@ TEST_F(ControlTest, NothingGoesOutBeforeFiltersAndLabelsAreKnown) {
   EXPECT_EQ(first->inventory->devices().size(), 2U);
 }
 
+TEST_F(ControlTest, NothingGoesOutBeforeTheHeldDevicesAreKnown) {
+  modules_ = {&discovery_};
+  Control control(settings_, modules_, log_, metrics_,
+                  [this](const NodeView& view) { outputs_.take(view); });
+  control.set_filters({});
+  control.set_node_labels({});
+  ASSERT_TRUE(control.start());
+  control.rescan();
+  discovery_.wait_for_scans(2);
+  claim::HeldDevices held;
+  held["a"] = std::make_shared<const claim::HeldDevice>();
+  control.set_held(std::make_shared<const claim::HeldDevices>(held));
+  const auto first = outputs_.wait_for([](const NodeView&) { return true; });
+  ASSERT_TRUE(first);
+  EXPECT_EQ(first->held->size(), 1U);
+}
+
 TEST_F(ControlTest, AProblemIsLoggedOnce) {
   discovery_.answer({{}, {{"0000:08:00.2", "no vendor file"}}});
   Control& control = make();
-  control.scan_now();
-  control.scan_now();
+  ASSERT_TRUE(control.start());
+  control.wait_for_first_scan();
+  control.rescan();
+  discovery_.wait_for_scans(2);
+  control.stop();
   std::size_t lines = 0;
   for (const auto& line : log_.lines())
     lines += line.text.starts_with("0000:08:00.2: no vendor file") ? 1U : 0U;

@@ -20,6 +20,8 @@ class FakeDiscovery final : public module::Discovery {
   [[nodiscard]] const std::string& instance() const noexcept override { return instance_; }
   [[nodiscard]] Result<Scan> scan(const module::Call& /*call*/) override {
     const MutexLock lock(mutex_);
+    ++scans_;
+    scanned_.notify_all();
     if (error_) return *error_;
     return scan_;
   }
@@ -40,11 +42,19 @@ class FakeDiscovery final : public module::Discovery {
     error_ = std::move(error);
   }
 
+  /// Until so many scans have begun.
+  void wait_for_scans(int count) {
+    const MutexLock lock(mutex_);
+    while (scans_ < count) scanned_.wait(mutex_);
+  }
+
   std::function<Status(device::Device&)> enricher;  ///< set before use
 
  private:
   std::string instance_;
   Mutex mutex_;
+  CondVar scanned_;
+  int scans_ DRASRIOV_GUARDED_BY(mutex_) = 0;
   Scan scan_ DRASRIOV_GUARDED_BY(mutex_);
   std::optional<Error> error_ DRASRIOV_GUARDED_BY(mutex_);
 };

@@ -34,7 +34,7 @@ class FollowersTest : public testing::Test {
         names.push_back(applied.name + "=" + applied.configs.at(0).resource_name);
       changed_.notify_all();
     });
-    control_->scan_now();
+    control_->set_held(std::make_shared<const claim::HeldDevices>());
     EXPECT_TRUE(control_->start());
   }
 

@@ -470,6 +470,27 @@ TEST_F(ClaimRunnerTest, ADeviceThatDiscoveryCannotReadIsNotForgotten) {
   node_.expect_pristine();
 }
 
+TEST_F(ClaimRunnerTest, ACallBeforeTheFirstScanWaitsForIt) {
+  const auto claim = node_.add_claim(1, {0});
+  node_.forget_devices();
+  auto answer = node_.prepare_later(claim);
+  EXPECT_EQ(answer.wait_for(50ms), std::future_status::timeout);
+  EXPECT_TRUE(node_.journal_files().empty());
+  node_.set_devices({virtual_function(0)});
+  EXPECT_TRUE(answer.get());
+}
+
+TEST_F(ClaimRunnerTest, WithoutAScanNoDeviceIsForgotten) {
+  const auto claim = node_.add_claim(1, {0}, {{"driver", "vfio-pci"}});
+  ASSERT_TRUE(node_.prepare(claim));
+  node_.forget_devices();
+  EXPECT_FALSE(node_.unprepare(claim));
+  EXPECT_FALSE(node_.journal_files().empty());
+  node_.set_devices({virtual_function(0)});
+  EXPECT_TRUE(node_.unprepare(claim));
+  node_.expect_pristine();
+}
+
 TEST_F(ClaimRunnerTest, ADeviceInAPodIsNotUnprepared) {
   const ClaimRef claim = node_.add_claim(1, {0}, kVfio);
   prepared(claim);

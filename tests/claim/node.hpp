@@ -175,6 +175,12 @@ class Node {
     inventory_ =
         std::make_shared<device::Inventory>(++version_, std::move(devices), std::move(problems));
   }
+  /// As before the first scan, or after one that failed.
+  void forget_devices() {
+    const std::lock_guard lock(mutex_);
+    inventory_ = std::make_shared<device::Inventory>(0, std::vector<device::Device>{},
+                                                     std::vector<device::Problem>{});
+  }
   void set_runtime(Status status) {
     const std::lock_guard lock(mutex_);
     runtime_ = std::move(status);

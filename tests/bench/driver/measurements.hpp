@@ -17,7 +17,8 @@ struct Subject {
   int cycles = 0;  ///< of `soak`
 };
 
-/// From exec() to the answer to GetInfo and to all devices in slices; memory when that is done.
+/// From exec() to the answer to GetInfo and to all devices in slices, the best of the rounds;
+/// memory when the process is idle again.
 [[nodiscard]] std::vector<Row> measure_start(const Subject& subject);
 /// One claim at a time, without and with 100 others prepared.
 [[nodiscard]] std::vector<Row> measure_claims(const Subject& subject);

@@ -17,6 +17,11 @@ Quantiles quantiles(std::vector<double> samples) {
   return {at(0.5), at(0.99)};
 }
 
+double best(const std::vector<double>& samples) {
+  if (samples.empty()) throw std::runtime_error("no samples");
+  return *std::ranges::min_element(samples);
+}
+
 std::string to_json(const std::vector<Row>& rows) {
   std::string text = "[\n";
   for (const Row& row : rows) {

@@ -32,6 +32,9 @@ struct Quantiles {
 };
 [[nodiscard]] Quantiles quantiles(std::vector<double> samples);
 
+/// The least: of work that is the same each time, other work on the machine only ever makes it more.
+[[nodiscard]] double best(const std::vector<double>& samples);
+
 /// Milliseconds of each of `times` runs.
 template <typename Action>
 [[nodiscard]] std::vector<double> repeat(int times, Action action) {
