@@ -22,6 +22,12 @@ struct Dispatch {
   app::ExitCode operator()(const app::DevicesCommand& command) const {
     return app::devices_command(command, streams);
   }
+  app::ExitCode operator()(const app::ExplainCommand& command) const {
+    return app::explain_command(command, environment, streams);
+  }
+  app::ExitCode operator()(const app::ClaimsCommand& command) const {
+    return app::claims_command(command, environment, streams);
+  }
   app::ExitCode operator()(const app::ModuleCommand& command) const {
     return app::module_command(command, environment, streams);
   }

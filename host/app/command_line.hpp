@@ -36,13 +36,25 @@ struct DevicesCommand {
   bool insecure_dev = false;
 };
 
+struct ExplainCommand {
+  std::vector<std::string> devices;  ///< names, PCI addresses, interfaces or PFs; empty = all
+  OutputFormat format = OutputFormat::kTable;
+  ConfigArguments config;
+};
+
+struct ClaimsCommand {
+  std::string claim;  ///< UID or namespace/name; empty = all
+  OutputFormat format = OutputFormat::kTable;
+  ConfigArguments config;
+};
+
 struct ModuleCommand {
-  enum class Verb : std::uint8_t { kList, kInspect, kVerify };
+  enum class Verb : std::uint8_t { kList, kInspect, kVerify, kSchema };
   Verb verb = Verb::kList;
-  std::vector<std::string>
-      modules;             ///< "builtin:NAME" or a file; of kInspect and kVerify, at least one
-  ConfigArguments config;  ///< of kList, and the directory and strictness of all
+  std::vector<std::string> modules;  ///< "builtin:NAME" or a file; of all but kList, at least one
+  ConfigArguments config;            ///< of kList, and the directory and strictness of all
   bool json = false;
+  bool claim_schema = false;  ///< of kSchema
 };
 
 /// The child process of `module verify` (module::VerifyOptions::child); not for people, so no help names it.
@@ -67,8 +79,9 @@ struct PrintCommand {
   std::string text;
 };
 
-using Command = std::variant<RunCommand, DevicesCommand, ModuleCommand, VerifyChildCommand,
-                             DoctorCommand, VersionCommand, PrintCommand>;
+using Command =
+    std::variant<RunCommand, DevicesCommand, ExplainCommand, ClaimsCommand, ModuleCommand,
+                 VerifyChildCommand, DoctorCommand, VersionCommand, PrintCommand>;
 
 /// `arguments` without the program's name. INVALID_ARGUMENT: the message names what is wrong, the
 /// hint the nearest known command or flag, or where help is.

@@ -20,6 +20,10 @@ struct Streams {
 [[nodiscard]] ExitCode run_command(const RunCommand& command,
                                    const config::Environment& environment, Streams streams);
 [[nodiscard]] ExitCode devices_command(const DevicesCommand& command, Streams streams);
+[[nodiscard]] ExitCode explain_command(const ExplainCommand& command,
+                                       const config::Environment& environment, Streams streams);
+[[nodiscard]] ExitCode claims_command(const ClaimsCommand& command,
+                                      const config::Environment& environment, Streams streams);
 [[nodiscard]] ExitCode module_command(const ModuleCommand& command,
                                       const config::Environment& environment, Streams streams);
 [[nodiscard]] ExitCode verify_child_command(const VerifyChildCommand& command);

@@ -6,28 +6,11 @@
 #include "host/app/commands.hpp"
 #include "host/app/device_list.hpp"
 #include "host/app/discover.hpp"
+#include "host/app/warnings_only.hpp"
 #include "host/module/module_registry.hpp"
 
 namespace drasriov::app {
 namespace {
-
-/// For a command on a terminal: only what is wrong, without time and caller.
-class WarningsOnly final : public telemetry::Log {
- public:
-  explicit WarningsOnly(std::ostream& out) : out_(out) {}
-  [[nodiscard]] bool enabled(telemetry::Level level) const noexcept override {
-    return level >= telemetry::Level::kWarning;
-  }
-  void write(telemetry::Level level, std::string_view message,
-             std::span<const telemetry::Field> /*fields*/,
-             const std::source_location* /*where*/) override {
-    if (enabled(level))
-      out_ << (level == telemetry::Level::kError ? "error: " : "warning: ") << message << "\n";
-  }
-
- private:
-  std::ostream& out_;
-};
 
 Result<module::Discovery::Scan> scan_once(const DevicesCommand& command, telemetry::Log& log) {
   auto executable = own_executable();

@@ -10,16 +10,6 @@ namespace {
 
 using cluster::Json;
 
-policy::Labels labels_of(const Json& object) {
-  policy::Labels labels;
-  const Json::json_pointer path("/metadata/labels");
-  if (!object.contains(path) || !object[path].is_object()) return labels;
-  for (const auto& [key, value] : object[path].items()) {
-    if (value.is_string()) labels.emplace(key, value.get<std::string>());
-  }
-  return labels;
-}
-
 /// Whether it differs from the failure before; the reflector reports each attempt.
 bool is_news(const Error& error, std::string& last) {
   std::string text = error.to_string();
@@ -35,6 +25,16 @@ std::string name_of(const Json& object) {
 }
 
 }  // namespace
+
+policy::Labels labels_of(const Json& object) {
+  policy::Labels labels;
+  const Json::json_pointer path("/metadata/labels");
+  if (!object.contains(path) || !object[path].is_object()) return labels;
+  for (const auto& [key, value] : object[path].items()) {
+    if (value.is_string()) labels.emplace(key, value.get<std::string>());
+  }
+  return labels;
+}
 
 void NodeFollower::replaced(const std::vector<Json>& objects) {
   last_failure_.clear();

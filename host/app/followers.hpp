@@ -18,6 +18,9 @@
 
 namespace drasriov::app {
 
+/// metadata.labels of an object; entries that are no text are left out.
+[[nodiscard]] policy::Labels labels_of(const cluster::Json& object);
+
 /// The Node object of this machine.
 class NodeFollower final : public cluster::ReflectorObserver {
  public:

@@ -7,8 +7,8 @@
 namespace drasriov::app {
 namespace {
 
-constexpr std::array<std::string_view, 3> kVerbs = {
-    "list", "inspect", "verify"};  // in the order of ModuleCommand::Verb
+constexpr std::array<std::string_view, 4> kVerbs = {
+    "list", "inspect", "verify", "schema"};  // in the order of ModuleCommand::Verb
 
 Result<Command> make_module(const Arguments& arguments) {
   ModuleCommand command;
@@ -17,6 +17,7 @@ Result<Command> make_module(const Arguments& arguments) {
   command.modules = arguments.operands;
   command.config = arguments.config;
   command.json = arguments.has("json");
+  command.claim_schema = arguments.has("claim");
   return Command(std::move(command));
 }
 
@@ -27,7 +28,7 @@ CommandSpec module_spec() {
                             "name files or builtin modules, for example builtin:cdi"};
   CommandSpec spec;
   spec.name = "module";
-  spec.summary = "list, inspect or verify modules";
+  spec.summary = "list, inspect or verify modules, show what they can be configured with";
   spec.purpose =
       "Looks at modules: the shared objects that discover, bind and connect devices. MODULE is a "
       "file or builtin:NAME.";
@@ -40,11 +41,21 @@ CommandSpec module_spec() {
        "every check that the driver makes before it loads a module, one line each with a verdict "
        "and what to do; the module's code runs in a child process. Exits with 1 when a module was "
        "refused",
+       modules},
+      {kVerbs[3],
+       "the JSON Schema of what the configuration may say in a module's `config`; runs the "
+       "module's "
+       "code, so it is checked as the driver would",
        modules}};
-  spec.options = {{"json", '\0', "", "for programs; stable", ""}};
+  spec.options = {{"json", '\0', "", "for programs; stable", ""},
+                  {"claim", '\0', "",
+                   "schema: what a claim may say in `modules.NAME`, and which fields of a VfConfig "
+                   "are the module's",
+                   ""}};
   spec.settings = SettingFlags::kTaken;
   spec.examples = {{"dra-driver-sriov module list", ""},
                    {"dra-driver-sriov module inspect builtin:cdi", ""},
+                   {"dra-driver-sriov module schema builtin:discovery-sysfs | jq .properties", ""},
                    {"dra-driver-sriov module verify /opt/acme/acme-bind.so",
                     "Would the driver load this module, and if not, what is to be done?"}};
   spec.make = make_module;

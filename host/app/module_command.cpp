@@ -35,6 +35,8 @@ Result<int> run(const ModuleCommand& command, const config::Environment& environ
       }
       return worst;
     }
+    case ModuleCommand::Verb::kSchema:
+      return module::print_schemas(command.modules, source, command.claim_schema, out);
     case ModuleCommand::Verb::kVerify: {
       module::VerifyOptions options;
       options.insecure_dev = source.insecure_dev;

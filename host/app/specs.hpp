@@ -9,6 +9,8 @@ namespace drasriov::app {
 
 [[nodiscard]] CommandSpec run_spec();
 [[nodiscard]] CommandSpec devices_spec();
+[[nodiscard]] CommandSpec explain_spec();
+[[nodiscard]] CommandSpec claims_spec();
 [[nodiscard]] CommandSpec module_spec();
 [[nodiscard]] CommandSpec doctor_spec();
 [[nodiscard]] CommandSpec completion_spec();

@@ -5,6 +5,10 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "host/module/json_schema.hpp"
+#include "host/module/module_library.hpp"
+#include "host/module/text.hpp"
+
 namespace drasriov::module {
 namespace {
 
@@ -103,6 +107,37 @@ Result<ordered_json> facts_of(const std::string& module, const FileSource& sourc
   return facts;
 }
 
+/// A schema as the module wrote it; the empty text is the schema of the empty object.
+Result<ordered_json> parse_schema(std::string_view text) {
+  if (auto compiled = JsonSchema::compile(text); !compiled) return std::move(compiled).error();
+  if (text.empty()) return ordered_json{{"type", "object"}, {"additionalProperties", false}};
+  return ordered_json::parse(text);
+}
+
+Result<ordered_json> schema_of(const std::string& module, const FileSource& source,
+                               bool of_claims) {
+  config::ModuleEntry entry;
+  entry.name = module;
+  entry.module = module;
+  const auto file = open_entry_file(entry, source);
+  if (!file) return file.error();
+  const auto library = ModuleLibrary::load(file->file, file->manifest);
+  if (!library) return library.error();
+  const drasriov_module_table& table = (*library)->table();
+  const auto member =
+      of_claims ? &drasriov_module_table::claim_schema : &drasriov_module_table::config_schema;
+  auto schema = parse_schema(to_view(table.*member));
+  if (!schema) {
+    return file->file.about(
+        schema.error().with_context(of_claims ? "its claim_schema" : "its config_schema"));
+  }
+  if (!of_claims) return schema;
+  ordered_json fields = ordered_json::array();
+  for (std::size_t i = 0; table.claim_fields != nullptr && i < table.claim_field_count; ++i)
+    fields.push_back(std::string(to_view(table.claim_fields[i])));
+  return ordered_json{{"parameters", *std::move(schema)}, {"claimFields", std::move(fields)}};
+}
+
 ordered_json error_json(const Error& error) {
   return {{"message", error.message()}, {"hint", error.hint()}};
 }
@@ -168,6 +203,19 @@ int inspect_module(const std::string& module, const FileSource& source, ReportFo
   }
   print_table(rows, out);
   return 0;
+}
+
+int print_schemas(std::span<const std::string> modules, const FileSource& source, bool of_claims,
+                  std::ostream& out) {
+  bool all = true;
+  for (const std::string& module : modules) {
+    const auto schema = schema_of(module, source, of_claims);
+    all = all && schema.ok();
+    print_json(
+        schema ? *schema : ordered_json{{"module", module}, {"error", error_json(schema.error())}},
+        out);
+  }
+  return all ? 0 : 1;
 }
 
 int verify_modules(std::span<const std::string> modules, const FileSource& source,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The subcommands `module list|inspect|verify`: each writes its report to a stream and returns the
+// The subcommands `module list|inspect|verify|schema`: each writes its report to a stream and returns the
 // exit code of the process. The command line is wired in host/app. [any] thread.
 #pragma once
 
@@ -26,6 +26,11 @@ enum class ReportFormat { kText, kJson };
 /// Ownership is reported, not enforced. 1 when it is no readable module.
 [[nodiscard]] int inspect_module(const std::string& module, const FileSource& source,
                                  ReportFormat format, std::ostream& out);
+
+/// The JSON Schema of a module's configuration, or of what it takes from claims, as one JSON object for each module.
+/// Maps the file and asks it, so owner and mode are checked as the driver would. 1 when one was refused.
+[[nodiscard]] int print_schemas(std::span<const std::string> modules, const FileSource& source,
+                                bool of_claims, std::ostream& out);
 
 /// verify_module() for each file. 1 when a step of one failed.
 [[nodiscard]] int verify_modules(std::span<const std::string> modules, const FileSource& source,

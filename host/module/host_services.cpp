@@ -71,6 +71,7 @@ drasriov_string root_path(drasriov_host* host, int32_t which) noexcept {
     case DRASRIOV_ROOT_NETNS: return to_abi(paths.roots.netns.native());
     case DRASRIOV_ROOT_CDI: return to_abi(paths.cdi.native());
     case DRASRIOV_ROOT_DATA: {
+      if (paths.data.empty()) return {};
       // Made when it is asked for, each time: most modules keep no files, and someone may have
       // removed it.
       if (auto status = make_directories(host->data_directory, 0750); !status) {

@@ -23,7 +23,8 @@ namespace drasriov::module {
 struct MachinePaths {
   config::Roots roots;
   std::filesystem::path cdi;
-  std::filesystem::path data;  ///< the driver's own; instance NAME gets <data>/modules/NAME
+  /// The driver's own; instance NAME gets <data>/modules/NAME. Empty: modules get none, for commands that change nothing.
+  std::filesystem::path data;
 };
 
 class HostServices {

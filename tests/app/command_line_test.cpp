@@ -73,6 +73,21 @@ TEST(CommandLine, Devices) {
   EXPECT_TRUE(parsed<DevicesCommand>({"devices", "--sysfs-root", "here"}).sysfs_root.is_absolute());
 }
 
+TEST(CommandLine, ExplainAndClaims) {
+  const auto explain = parsed<ExplainCommand>(
+      {"explain", "ens1", "-o", "yaml", "0000:08:00.2", "--config", "/c.yaml"});
+  EXPECT_EQ(explain.devices, (std::vector<std::string>{"ens1", "0000:08:00.2"}));
+  EXPECT_EQ(explain.format, OutputFormat::kYaml);
+  EXPECT_EQ(explain.config.file, "/c.yaml");
+  EXPECT_EQ(parsed<ExplainCommand>({"explain"}).format, OutputFormat::kTable);
+  EXPECT_EQ(parsed<ExplainCommand>({"explain", "-o", "json"}).format, OutputFormat::kJson);
+  EXPECT_EQ(parsed<ClaimsCommand>({"claims"}).claim, "");
+  const auto claims = parsed<ClaimsCommand>({"claims", "ns/c", "-o", "wide", "--driver-name", "d"});
+  EXPECT_EQ(claims.claim, "ns/c");
+  EXPECT_EQ(claims.format, OutputFormat::kWide);
+  EXPECT_EQ(claims.config.flags.at("driver-name"), "d");
+}
+
 TEST(CommandLine, Module) {
   const auto verify = parsed<ModuleCommand>(
       {"module", "verify", "--json", "/a.so", "builtin:cdi", "--insecure-dev"});
@@ -82,6 +97,10 @@ TEST(CommandLine, Module) {
   EXPECT_EQ(verify.config.flags.at("insecure-dev"), "true");
   EXPECT_EQ(parsed<ModuleCommand>({"module", "list"}).verb, ModuleCommand::Verb::kList);
   EXPECT_EQ(parsed<ModuleCommand>({"module", "inspect", "x"}).verb, ModuleCommand::Verb::kInspect);
+  const auto schema = parsed<ModuleCommand>({"module", "schema", "--claim", "builtin:cdi"});
+  EXPECT_EQ(schema.verb, ModuleCommand::Verb::kSchema);
+  EXPECT_TRUE(schema.claim_schema);
+  EXPECT_FALSE(parsed<ModuleCommand>({"module", "schema", "builtin:cdi"}).claim_schema);
 }
 
 TEST(CommandLine, ASwitchTakesNoOperand) {
@@ -117,6 +136,7 @@ TEST(CommandLine, HelpOfEachCommandShowsExamplesAndExitCodes) {
         HelpCase{{"--node-name", "a", "--help"}, "SIGTERM"},
         HelpCase{{"devices", "-h"}, "--sysfs-root"}, HelpCase{{"module"}, "verify"},
         HelpCase{{"module", "verify", "--help"}, "verify"},
+        HelpCase{{"explain", "--help"}, "PUBLISHED"}, HelpCase{{"claims", "--help"}, "Quarantined"},
         HelpCase{{"version", "--help"}, "--abi"}}) {
     const std::string text = parsed<PrintCommand>(c.arguments).text;
     EXPECT_NE(text.find(c.part), std::string::npos) << text;
@@ -161,6 +181,11 @@ TEST(CommandLine, SaysWhatIsWrongAndWhatWasMeant) {
                "'eth0' is not expected here — hint: see dra-driver-sriov devices --help"},
            Bad{{"run", "now"},
                "'now' is not expected here — hint: see dra-driver-sriov run --help"},
+           Bad{{"claims", "a", "b"},
+               "'b' is not expected here — hint: see dra-driver-sriov claims --help"},
+           Bad{{"explain", "-o", "wide"},
+               "flag --output: 'wide' is not one of table json yaml — hint: see dra-driver-sriov "
+               "explain --help"},
            Bad{{"module", "verify"},
                "module verify: no module given — hint: name files or builtin modules, for example "
                "builtin:cdi"},

@@ -44,7 +44,7 @@ TEST_F(Completion, OfBash) {
   const std::string there = (directory_ / "there").native();
   const std::string file = script("bash");
   for (const Typed& typed : {
-           Typed{"''", "run\ndevices\nmodule\ncompletion\nversion\n"},
+           Typed{"''", "run\ndevices\nexplain\nclaims\nmodule\ndoctor\ncompletion\nversion\n"},
            Typed{"dev", "devices\n"},
            Typed{"nosuch", ""},
            Typed{"--versi", "--version\n"},
@@ -57,7 +57,7 @@ TEST_F(Completion, OfBash) {
            Typed{"devices --output = js", "json\n"},
            Typed{"devices -o json --sys", "--sysfs-root\n"},
            Typed{"devices --sysfs-root " + there + "/../the", there + "/../there\n"},
-           Typed{"module ''", "list\ninspect\nverify\n"},
+           Typed{"module ''", "list\ninspect\nverify\nschema\n"},
            Typed{"module --insecure-dev ver", "verify\n"},
            Typed{"module --log-format list ins", "inspect\n"},
            Typed{"module verify buil", "builtin:discovery-sysfs\nbuiltin:cdi\n"},
@@ -75,7 +75,7 @@ TEST_F(Completion, OfBash) {
     const Finished finished = run(
         "/bin/bash",
         {"-uc",
-         "source \"$0\" && cd \"$1\"\n"
+         "source \"$0\" && cd \"${0%/*}\"\n"
          "COMP_WORDS=(dra-driver-sriov " +
              typed.words +
              ") COMP_LINE=\"${COMP_WORDS[*]}\"\n"
