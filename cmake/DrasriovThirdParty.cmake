@@ -47,6 +47,18 @@ add_library(drasriov::tomlplusplus ALIAS drasriov_tomlplusplus)
 target_include_directories(drasriov_tomlplusplus SYSTEM INTERFACE
   "${DRASRIOV_TOMLPLUSPLUS_INCLUDE_DIR}")
 
+# Headers only; the wire format of plugins/runtime-nri without a second protobuf in the process.
+find_path(DRASRIOV_PROTOZERO_INCLUDE_DIR protozero/pbf_reader.hpp)
+mark_as_advanced(DRASRIOV_PROTOZERO_INCLUDE_DIR)
+if(NOT DRASRIOV_PROTOZERO_INCLUDE_DIR)
+  message(FATAL_ERROR "protozero/pbf_reader.hpp was not found. Install the Debian package "
+    "libprotozero-dev, or run scripts/install-packages.")
+endif()
+add_library(drasriov_protozero INTERFACE)
+add_library(drasriov::protozero ALIAS drasriov_protozero)
+target_include_directories(drasriov_protozero SYSTEM INTERFACE
+  "${DRASRIOV_PROTOZERO_INCLUDE_DIR}")
+
 if(DRASRIOV_TESTS)
   drasriov_require(GTest DEBIAN "libgtest-dev libgmock-dev")
 endif()
