@@ -238,12 +238,13 @@ sdk::Status Session::expire(Clock::time_point now) {
       ++next;
       continue;
     }
-    refuse(hook.stream, sdk::Code::kDeadlineExceeded,
-           "pod " + hook.pod + ": " + std::string(hook.name) +
-               ": the SR-IOV driver was not done within " +
-               milliseconds(hook.timeout - answer_reserve(hook.timeout)) + " of the runtime's " +
-               milliseconds(hook.timeout) + "; it goes on, and the runtime tries again");
-    events_.emplace_back(Late{.token = token, .name = hook.name});
+    std::string message = "pod " + hook.pod + ": " + std::string(hook.name) +
+                          ": the SR-IOV driver was not done within " +
+                          milliseconds(hook.timeout - answer_reserve(hook.timeout)) +
+                          " of the runtime's " + milliseconds(hook.timeout) +
+                          "; it goes on, and the runtime tries again";
+    refuse(hook.stream, sdk::Code::kDeadlineExceeded, message);
+    events_.emplace_back(Late{.token = token, .name = hook.name, .message = std::move(message)});
     next = pending_.erase(next);
   }
   if (!synchronised_ && now >= handshake_by_) {

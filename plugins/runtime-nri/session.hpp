@@ -56,6 +56,7 @@ class Session {
   struct Late {
     std::uint64_t token = 0;
     std::string_view name;  ///< static
+    std::string message;    ///< what the runtime was told
   };
   using Event = std::variant<Configured, Synchronised, Hook, Late>;
 

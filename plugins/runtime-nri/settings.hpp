@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Settings: the configuration of an instance, and the JSON Schema that describes it. A value; any
+// thread.
+#pragma once
+
+#include <drasriov/sdk/config.hpp>
+#include <drasriov/sdk/result.hpp>
+
+#include <string>
+#include <string_view>
+
+namespace drasriov::runtime_nri {
+
+inline constexpr std::string_view kConfigSchema = R"json({
+  "type": "object",
+  "additionalProperties": false,
+  "description": "Follows pod sandboxes and containers through NRI of containerd or CRI-O.",
+  "properties": {
+    "socket": {
+      "type": "string", "pattern": "^/", "maxLength": 107, "default": "/var/run/nri/nri.sock",
+      "description": "Absolute path of the runtime's NRI socket. The runtime makes it anew at each start: mount its directory into the driver's container, not the socket."
+    },
+    "pluginName": {
+      "type": "string", "pattern": "^[A-Za-z0-9_.+-]+$", "default": "dra-driver-sriov",
+      "description": "Name among the runtime's plugins: letters, digits, '_', '.', '+' and '-'. The driver sets it from nriPluginName."
+    },
+    "pluginIndex": {
+      "type": "string", "pattern": "^[0-9]{2}$", "default": "42",
+      "description": "Place among the runtime's plugins, two digits; lower ones are called first. The driver sets it from nriPluginIndex."
+    }
+  }
+})json";
+
+struct Settings {
+  std::string socket = "/var/run/nri/nri.sock";
+  std::string plugin_name = "dra-driver-sriov";
+  std::string plugin_index = "42";
+
+  /// kInvalidArgument naming the key.
+  [[nodiscard]] static sdk::Result<Settings> read(const sdk::Config& config);
+};
+
+}  // namespace drasriov::runtime_nri
