@@ -11,6 +11,10 @@
 #include <filesystem>
 #include <fstream>
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/lsan_interface.h>
+#endif
+
 #include "host/base/durable_file.hpp"
 #include "host/base/encoding.hpp"
 #include "host/module/module_registry.hpp"
@@ -424,6 +428,9 @@ TEST_F(LoaderTest, SleepsPastItsDeadline) {
 
 TEST_F(LoaderTest, LeaksAThread) {
   {
+#ifdef __SANITIZE_ADDRESS__
+    const __lsan::ScopedDisabler instance_is_kept_for_its_thread;
+#endif
     const auto registry = load({entry(install(DRASRIOV_FIXTURE_LEAKS_THREAD_PATH))});
     ASSERT_TRUE(registry);
     ASSERT_TRUE((*registry)->start());
