@@ -271,15 +271,16 @@ Status import_claims(Driver& driver) {
 /// What a node without claims serves does not depend on its devices: kubelet finds the driver while
 /// the machine is still being looked at, and a claim that comes that early waits for it.
 Status recover_claims(Driver& driver) {
+  // The records say which pods must wait; all others start while the claims are being finished.
+  driver.sandboxes.serve([&journal = *driver.journal](std::string_view pod_uid) {
+    return journal.pod_has_network(pod_uid);
+  });
   if (!driver.journal->all().empty()) driver.control->wait_for_first_scan();
   if (auto recovered = driver.claims->recover(Deadline::after(kRecoveryBudget)); !recovered) {
     driver.log.error(
         recovered.error().with_context("recover claims"));  // each claim will say so, too
   }
   driver.control->set_held(driver.journal->held());
-  driver.sandboxes.serve([&journal = *driver.journal](std::string_view pod_uid) {
-    return journal.pod_has_network(pod_uid);
-  });
   return {};
 }
 

@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/config/load.hpp"
 
+#include <nlohmann/json.hpp>
+
 #include "host/base/durable_file.hpp"
 #include "host/config/settings.hpp"
 
 namespace drasriov::config {
+
+namespace {
+
+constexpr const char* kNriModule = "runtime-nri";
+
+}  // namespace
 
 std::vector<ModuleEntry> default_modules() {
   const auto builtin = [](std::string name, std::string capability) {
@@ -14,7 +22,8 @@ std::vector<ModuleEntry> default_modules() {
     entry.capabilities = {std::move(capability)};
     return entry;
   };
-  return {builtin("discovery-sysfs", "discovery/1"), builtin("cdi", "cdi/1")};
+  return {builtin("discovery-sysfs", "discovery/1"), builtin(kNriModule, "runtime-hooks/1"),
+          builtin("cdi", "cdi/1")};
 }
 
 namespace {
@@ -41,6 +50,18 @@ Status apply_flags(Configuration& configuration, const Sources& sources) {
   return {};
 }
 
+/// nriPluginName and nriPluginIndex are settings of the driver for users of the Go driver; the
+/// module is where they act. What the module's own config says wins.
+void name_nri_plugin(Configuration& configuration) {
+  for (ModuleEntry& entry : configuration.modules) {
+    if (entry.module != std::string("builtin:") + kNriModule) continue;
+    auto config = nlohmann::json::parse(entry.config_json);
+    config.emplace("pluginName", configuration.nri_plugin_name);
+    config.emplace("pluginIndex", configuration.nri_plugin_index);
+    entry.config_json = config.dump();
+  }
+}
+
 }  // namespace
 
 Result<Configuration> load(const Sources& sources) {
@@ -61,6 +82,7 @@ Result<Configuration> load(const Sources& sources) {
   if (auto applied = apply_environment(configuration, sources.environment); !applied)
     return applied.error();
   if (auto applied = apply_flags(configuration, sources); !applied) return applied.error();
+  name_nri_plugin(configuration);
   return configuration;
 }
 

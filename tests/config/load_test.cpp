@@ -2,8 +2,10 @@
 #include "host/config/load.hpp"
 
 #include <gtest/gtest.h>
+
 #include <sys/stat.h>
 #include <unistd.h>
+#include <algorithm>
 
 #include <cstdlib>
 #include <fstream>
@@ -45,6 +47,23 @@ TEST_F(Load, WithoutAFileTheDefaultsHold) {
   EXPECT_EQ(loaded->nri_plugin_index, "42");
   ASSERT_FALSE(loaded->modules.empty());
   EXPECT_EQ(loaded->modules.front().module, "builtin:discovery-sysfs");
+}
+
+TEST_F(Load, TheNriModuleIsCalledAsTheDriversSettingsSayUnlessItsOwnConfigDoes) {
+  const auto config = [this] {
+    const auto loaded = load(sources_);
+    EXPECT_TRUE(loaded) << loaded.error().to_string();
+    const auto found =
+        std::ranges::find(loaded->modules, "builtin:runtime-nri", &ModuleEntry::module);
+    return found == loaded->modules.end() ? "no such module" : found->config_json;
+  };
+  EXPECT_EQ(config(), R"({"pluginIndex":"42","pluginName":"dra-driver-sriov"})");
+  sources_.environment = {{"NRI_PLUGIN_NAME", "acme"}, {"NRI_PLUGIN_IDX", "07"}};
+  EXPECT_EQ(config(), R"({"pluginIndex":"07","pluginName":"acme"})");
+  write(
+      "modules:\n- {name: hooks, module: 'builtin:runtime-nri', config: {socket: /s, pluginName: "
+      "own}}\n");
+  EXPECT_EQ(config(), R"({"pluginIndex":"07","pluginName":"own","socket":"/s"})");
 }
 
 TEST_F(Load, AFileThatWasNamedMustBeThere) {

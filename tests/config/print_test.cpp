@@ -31,11 +31,12 @@ TEST(Print, WhatIsPrintedGivesTheSameConfiguration) {
   EXPECT_EQ(again.cluster_directory, configuration.cluster_directory);
   EXPECT_EQ(again.node_name, "123");
   EXPECT_EQ(again.net_attach_def_namespaces, configuration.net_attach_def_namespaces);
-  ASSERT_EQ(again.modules.size(), 3U);
-  EXPECT_EQ(again.modules[2].config_json, entry.config_json);
-  EXPECT_EQ(again.modules[2].sha256, entry.sha256);
-  EXPECT_EQ(again.modules[2].failure_policy, FailurePolicy::kIgnore);
-  EXPECT_FALSE(again.modules[2].enabled);
+  ASSERT_EQ(again.modules.size(), configuration.modules.size());
+  const ModuleEntry& acme = again.modules.back();
+  EXPECT_EQ(acme.config_json, entry.config_json);
+  EXPECT_EQ(acme.sha256, entry.sha256);
+  EXPECT_EQ(acme.failure_policy, FailurePolicy::kIgnore);
+  EXPECT_FALSE(acme.enabled);
   EXPECT_EQ(to_yaml(again), text);
 }
 
