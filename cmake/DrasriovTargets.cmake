@@ -202,6 +202,7 @@ set(DRASRIOV_THIRD_PARTY_INCLUDES
   "fmt/|drasriov::spdlog"
   "google/protobuf/|drasriov::protobuf drasriov::grpc drasriov::dra_proto"
   "grpcpp/|drasriov::grpc drasriov::dra_proto"
+  "archive|drasriov::libarchive"
   "nlohmann/|nlohmann_json::nlohmann_json"
   "openssl/|OpenSSL::Crypto OpenSSL::SSL"
   "spdlog/|drasriov::spdlog"

@@ -72,6 +72,20 @@ add_library(drasriov::libkmod ALIAS drasriov_libkmod)
 target_include_directories(drasriov_libkmod SYSTEM INTERFACE "${DRASRIOV_LIBKMOD_INCLUDE_DIR}")
 target_link_libraries(drasriov_libkmod INTERFACE "${DRASRIOV_LIB_kmod}")
 
+# The archive, not the shared library: that one brings ten others, of which tar and gzip need zlib alone.
+find_path(DRASRIOV_LIBARCHIVE_INCLUDE_DIR archive.h)
+find_library(DRASRIOV_LIB_archive NAMES libarchive.a)
+find_library(DRASRIOV_LIB_z NAMES libz.a)
+mark_as_advanced(DRASRIOV_LIBARCHIVE_INCLUDE_DIR DRASRIOV_LIB_archive DRASRIOV_LIB_z)
+if(NOT DRASRIOV_LIBARCHIVE_INCLUDE_DIR OR NOT DRASRIOV_LIB_archive OR NOT DRASRIOV_LIB_z)
+  message(FATAL_ERROR "libarchive.a, its header or libz.a was not found. Install the Debian packages "
+    "libarchive-dev zlib1g-dev, or run scripts/install-packages.")
+endif()
+add_library(drasriov_libarchive INTERFACE)
+add_library(drasriov::libarchive ALIAS drasriov_libarchive)
+target_include_directories(drasriov_libarchive SYSTEM INTERFACE "${DRASRIOV_LIBARCHIVE_INCLUDE_DIR}")
+target_link_libraries(drasriov_libarchive INTERFACE "${DRASRIOV_LIB_archive}" "${DRASRIOV_LIB_z}")
+
 if(DRASRIOV_TESTS)
   drasriov_require(GTest DEBIAN "libgtest-dev libgmock-dev")
 endif()

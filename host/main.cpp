@@ -37,6 +37,9 @@ struct Dispatch {
   app::ExitCode operator()(const app::DoctorCommand& command) const {
     return app::doctor_command(command, environment, streams);
   }
+  app::ExitCode operator()(const app::BundleCommand& command) const {
+    return app::bundle_command(command, environment, streams);
+  }
   app::ExitCode operator()(const app::VersionCommand& command) const {
     return app::version_command(command, streams);
   }

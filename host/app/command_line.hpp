@@ -70,6 +70,12 @@ struct DoctorCommand {
   bool json = false;
 };
 
+struct BundleCommand {
+  ConfigArguments config;
+  std::filesystem::path host_root;     ///< as DoctorCommand's
+  std::filesystem::path output = "-";  ///< "-" = standard output
+};
+
 struct VersionCommand {
   bool abi = false;
 };
@@ -81,7 +87,7 @@ struct PrintCommand {
 
 using Command =
     std::variant<RunCommand, DevicesCommand, ExplainCommand, ClaimsCommand, ModuleCommand,
-                 VerifyChildCommand, DoctorCommand, VersionCommand, PrintCommand>;
+                 VerifyChildCommand, DoctorCommand, BundleCommand, VersionCommand, PrintCommand>;
 
 /// `arguments` without the program's name. INVALID_ARGUMENT: the message names what is wrong, the
 /// hint the nearest known command or flag, or where help is.

@@ -5,8 +5,8 @@ namespace drasriov::app {
 
 std::span<const CommandSpec> command_table() {
   static const std::vector<CommandSpec> table = {
-      run_spec(),    devices_spec(), explain_spec(),    claims_spec(),
-      module_spec(), doctor_spec(),  completion_spec(), version_spec(),
+      run_spec(),    devices_spec(), explain_spec(),    claims_spec(),  module_spec(),
+      doctor_spec(), bundle_spec(),  completion_spec(), version_spec(),
   };
   return table;
 }

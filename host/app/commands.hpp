@@ -29,6 +29,8 @@ struct Streams {
 [[nodiscard]] ExitCode verify_child_command(const VerifyChildCommand& command);
 [[nodiscard]] ExitCode doctor_command(const DoctorCommand& command,
                                       const config::Environment& environment, Streams streams);
+[[nodiscard]] ExitCode bundle_command(const BundleCommand& command,
+                                      const config::Environment& environment, Streams streams);
 [[nodiscard]] ExitCode version_command(const VersionCommand& command, Streams streams);
 
 }  // namespace drasriov::app

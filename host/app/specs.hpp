@@ -13,6 +13,7 @@ namespace drasriov::app {
 [[nodiscard]] CommandSpec claims_spec();
 [[nodiscard]] CommandSpec module_spec();
 [[nodiscard]] CommandSpec doctor_spec();
+[[nodiscard]] CommandSpec bundle_spec();
 [[nodiscard]] CommandSpec completion_spec();
 [[nodiscard]] CommandSpec version_spec();
 

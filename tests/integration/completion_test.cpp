@@ -44,7 +44,8 @@ TEST_F(Completion, OfBash) {
   const std::string there = (directory_ / "there").native();
   const std::string file = script("bash");
   for (const Typed& typed : {
-           Typed{"''", "run\ndevices\nexplain\nclaims\nmodule\ndoctor\ncompletion\nversion\n"},
+           Typed{"''",
+                 "run\ndevices\nexplain\nclaims\nmodule\ndoctor\nbundle\ncompletion\nversion\n"},
            Typed{"dev", "devices\n"},
            Typed{"nosuch", ""},
            Typed{"--versi", "--version\n"},
@@ -65,6 +66,9 @@ TEST_F(Completion, OfBash) {
            Typed{"module verify builtin : c", "cdi\n"},
            Typed{"module verify builtin : cdi " + there + "/config.", there + "/config.yaml\n"},
            Typed{"module list ''", ""},
+           Typed{"bun", "bundle\n"},
+           Typed{"bundle " + there + "/config.", there + "/config.yaml\n"},
+           Typed{"bundle --host-root " + there + "/../the", there + "/../there\n"},
            Typed{"--config " + there + "/config.", there + "/config.yaml\n"},
            Typed{"--config '" + there + "/config '", there + "/config file.yaml\n"},
            Typed{"--cluster ''", "kube\ndir:\n"},
@@ -111,6 +115,8 @@ TEST_F(Completion, OfZsh) {
            {"module verify builtin:c", "<module><verify><builtin:cdi>"},
            {"module verify " + there + "/config.", "<module><verify><" + there + "/config.yaml>"},
            {"--config " + there + "/config\\ ", "<--config><" + there + "/config file.yaml>"},
+           {"bun", "<bundle>"},
+           {"bundle " + there + "/config.", "<bundle><" + there + "/config.yaml>"},
            {"--cluster ku", "<--cluster><kube>"},
            {"--cluster dir:" + directory_.native() + "/the", "<--cluster><dir:" + there + ">"},
            {"--cluster=dir:" + directory_.native() + "/the", "<--cluster=dir:" + there + ">"},
