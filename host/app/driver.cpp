@@ -203,7 +203,15 @@ Status make_claims(Driver& driver) {
   for (const claim::Quarantined& record : driver.journal->quarantined()) {
     driver.log.error("claim record " + record.uid + " is in quarantine: " + record.reason);
   }
-  driver.queue.emplace(std::max(4U, std::thread::hardware_concurrency()));
+  driver.attacher.emplace(claim::AttacherParts{
+      .modules = driver.registry->modules(),
+      .journal = *driver.journal,
+      .inventory = [&control = *driver.control] { return control.inventory(); },
+      .open_namespace = [proc = driver.config.roots.proc](
+                            const std::string& path) { return open_network_namespace(path, proc); },
+      .markers = driver.config.data_directory() / "attached"});
+  // A plugin that hangs keeps a thread for as long as the runtime waits; prepares go on beside it.
+  driver.queue.emplace(std::max(8U, std::thread::hardware_concurrency()));
 
   publish::ClaimReporterSettings reporting;
   reporting.reporter = {driver.config.driver_name, driver.config.node_name};
@@ -225,6 +233,7 @@ Status make_claims(Driver& driver) {
           .queue = *driver.queue,
           .journal = *driver.journal,
           .modules = modules,
+          .attacher = *driver.attacher,
           .cluster = *driver.cluster,
           .inventory = [&control = *driver.control] { return control.inventory(); },
           .runtime =
@@ -235,6 +244,7 @@ Status make_claims(Driver& driver) {
 
 void stop_claims(Driver& driver) {
   driver.queue->stop();
+  driver.sandboxes.end();
   driver.reporter->stop(kReportBudget);
 }
 
@@ -272,9 +282,18 @@ Status import_claims(Driver& driver) {
 /// the machine is still being looked at, and a claim that comes that early waits for it.
 Status recover_claims(Driver& driver) {
   // The records say which pods must wait; all others start while the claims are being finished.
-  driver.sandboxes.serve([&journal = *driver.journal](std::string_view pod_uid) {
-    return journal.pod_has_network(pod_uid);
-  });
+  driver.sandboxes.serve(
+      {}, pod::PodParts{.queue = *driver.queue,
+                        .journal = *driver.journal,
+                        .attacher = *driver.attacher,
+                        .log = driver.log,
+                        .changed = [&claims = *driver.claims](
+                                       const claim::Record& record) { claims.tell_status(record); },
+                        .warn =
+                            [&claims = *driver.claims](const claim::ClaimRef& claim,
+                                                       std::string reason, std::string message) {
+                              claims.tell_warning(claim, std::move(reason), std::move(message));
+                            }});
   if (!driver.journal->all().empty()) driver.control->wait_for_first_scan();
   if (auto recovered = driver.claims->recover(Deadline::after(kRecoveryBudget)); !recovered) {
     driver.log.error(

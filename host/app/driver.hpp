@@ -63,6 +63,7 @@ struct Driver {
   std::optional<Control> control;
   std::optional<Followers> followers;
   std::unique_ptr<claim::Journal> journal;
+  std::optional<claim::Attacher> attacher;
   std::optional<claim::WorkQueue> queue;
   std::optional<publish::ClaimReporter> reporter;
   std::optional<claim::ClaimRunner> claims;

@@ -224,6 +224,19 @@ Status undo_steps(const module::Modules& modules, const module::Call& call,
   return first;
 }
 
+Status settle_steps(const module::Modules& modules, const module::Call& call, const Record& record,
+                    const DeviceRecord& device) {
+  for (std::size_t i = device.steps.size(); i-- > 0;) {
+    module::Binding* binding = find_binding(modules, device.plan.chain[i].instance);
+    if (device.steps[i].undone || binding == nullptr) continue;
+    const StepRequest request(record, device, i);
+    if (auto ok = binding->settle(call, request.get(), device.steps[i].snapshot); !ok) {
+      return ok.error().with_context(action(device, i, "settle"));
+    }
+  }
+  return {};
+}
+
 bool all_undone(const Record& record) {
   return std::ranges::all_of(record.devices, [](const DeviceRecord& device) {
     return std::ranges::all_of(device.steps, &BindingStep::undone);

@@ -35,6 +35,11 @@ namespace drasriov::claim {
                                 const device::Inventory& inventory, Record& record,
                                 const std::function<void(std::string)>& lost);
 
+/// After a detach: the modules of the device's chain settle it, last step first; the first error ends it. A step that is
+/// undone, or whose module is not loaded any more, is left out: unprepare says the latter.
+[[nodiscard]] Status settle_steps(const module::Modules& modules, const module::Call& call,
+                                  const Record& record, const DeviceRecord& device);
+
 [[nodiscard]] bool all_undone(const Record& record);
 
 /// Whether another device has taken the place of one that the record holds, or it is gone.

@@ -14,6 +14,16 @@ ClaimRunner::ClaimRunner(RunnerSettings settings, RunnerParts parts)
 
 ClaimRunner::~ClaimRunner() = default;
 
+void ClaimRunner::tell_status(const Record& record) {
+  context_->outbox.status(record);
+  context_->outbox.deliver();
+}
+
+void ClaimRunner::tell_warning(const ClaimRef& claim, std::string reason, std::string message) {
+  context_->outbox.warning(claim, std::move(reason), std::move(message));
+  context_->outbox.deliver();
+}
+
 void ClaimRunner::prepare(ClaimRef claim, Deadline deadline, Prepared done) {
   if (auto ok = check_claim_ref(claim); !ok) return done(std::move(ok).error());
   prepare_claim(*context_, std::move(claim), deadline, std::move(done));

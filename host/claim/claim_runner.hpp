@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 
+#include "host/claim/attacher.hpp"
 #include "host/claim/claim_service.hpp"
 #include "host/claim/journal.hpp"
 #include "host/claim/plan.hpp"
@@ -55,6 +56,7 @@ struct RunnerParts {
   WorkQueue& queue;
   Journal& journal;
   const module::Modules& modules;
+  const Attacher& attacher;
   cluster::ClusterApi& cluster;
   /// The newest inventory, never null. [any]
   std::function<device::InventorySnapshot()> inventory;
@@ -78,6 +80,10 @@ class ClaimRunner final : public ClaimService {
   /// inventory, before any prepare. Errors: the CDI documents cannot be listed or written; the
   /// runner works all the same, and each claim will say so.
   [[nodiscard]] Status recover(Deadline deadline);
+
+  /// Tells what became of a claim's devices, from pod/: its status, or a warning for people. Not on the path of an answer.
+  void tell_status(const Record& record);
+  void tell_warning(const ClaimRef& claim, std::string reason, std::string message);
 
   void prepare(ClaimRef claim, Deadline deadline, Prepared done) override;
   void unprepare(ClaimRef claim, Deadline deadline, Unprepared done) override;

@@ -46,6 +46,9 @@ std::set<std::string_view> pods_of(const Record& record) {
     if (is_pod(consumer)) pods.insert(consumer.uid);
   }
   if (record.pod_uid) pods.insert(*record.pod_uid);
+  for (const DeviceRecord& device : record.devices) {
+    for (const Attachment& attachment : device.attachments) pods.insert(attachment.pod_uid);
+  }
   return pods;
 }
 
@@ -188,16 +191,25 @@ std::vector<RecordPtr> Journal::of_pod(std::string_view pod_uid) const {
   return records;
 }
 
-bool Journal::pod_has_network(std::string_view pod_uid) const {
+std::vector<RecordPtr> Journal::network_claims_of(std::string_view pod_uid) const {
   const MutexLock lock(mutex_);
+  std::vector<RecordPtr> records;
   const auto uids = by_pod_.find(pod_uid);
-  if (uids == by_pod_.end()) return false;
-  return std::ranges::any_of(uids->second, [&](const std::string& uid) DRASRIOV_REQUIRES(mutex_) {
-    const auto entry = entries_.find(uid);
-    return std::ranges::any_of(entry->second.current()->devices, [](const DeviceRecord& device) {
-      return !device.plan.netconf_json.empty();
-    });
-  });
+  if (uids == by_pod_.end()) return records;
+  for (const std::string& uid : uids->second) {
+    const RecordPtr& record = entries_.find(uid)->second.current();
+    if (has_network(*record)) records.push_back(record);
+  }
+  return records;
+}
+
+std::optional<ClaimRef> Journal::quarantined_network_of(std::string_view pod_uid) const {
+  const MutexLock lock(mutex_);
+  for (const auto& [uid, bad] : quarantined_) {
+    if (bad.claimed && has_network(*bad.claimed) && pods_of(*bad.claimed).contains(pod_uid))
+      return bad.claimed->claim;
+  }
+  return std::nullopt;
 }
 
 std::vector<Quarantined> Journal::quarantined() const {

@@ -52,8 +52,12 @@ class Journal {
   /// Records whose CDI document is this pod's.
   [[nodiscard]] std::vector<RecordPtr> of_pod(std::string_view pod_uid) const
       DRASRIOV_EXCLUDES(mutex_);
-  /// Whether a claim that the pod uses, alone or with others, has a device with a network step.
-  [[nodiscard]] bool pod_has_network(std::string_view pod_uid) const DRASRIOV_EXCLUDES(mutex_);
+  /// Records of claims that the pod uses, alone or with others, and that have a device with a network step.
+  [[nodiscard]] std::vector<RecordPtr> network_claims_of(std::string_view pod_uid) const
+      DRASRIOV_EXCLUDES(mutex_);
+  /// The claim of the pod that had a network step and whose record is in quarantine: nobody can attach its devices.
+  [[nodiscard]] std::optional<ClaimRef> quarantined_network_of(std::string_view pod_uid) const
+      DRASRIOV_EXCLUDES(mutex_);
   [[nodiscard]] std::vector<Quarantined> quarantined() const DRASRIOV_EXCLUDES(mutex_);
 
   /// Whether the record was made in another boot: nothing of it is on the machine, it holds no

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "host/claim/work_queue.hpp"
+
 namespace drasriov::claim {
 
 std::string_view state_name(RecordState state) noexcept {
@@ -29,6 +31,35 @@ Record record_of(Plan plan, std::string boot_id) {
     record.devices.push_back(std::move(device));
   }
   return record;
+}
+
+bool has_attachments(const Record& record) {
+  return std::ranges::any_of(
+      record.devices, [](const DeviceRecord& device) { return !device.attachments.empty(); });
+}
+
+bool attached_to(const Record& record, std::string_view sandbox_id) {
+  return std::ranges::all_of(record.devices, [&](const DeviceRecord& device) {
+    return device.plan.netconf_json.empty() ||
+           std::ranges::any_of(device.attachments, [&](const Attachment& attachment) {
+             return attachment.state == AttachmentState::kAttached &&
+                    attachment.sandbox_id == sandbox_id;
+           });
+  });
+}
+
+bool has_network(const Record& record) {
+  return std::ranges::any_of(
+      record.devices, [](const DeviceRecord& device) { return !device.plan.netconf_json.empty(); });
+}
+
+std::vector<std::string> device_keys(const Record& record) {
+  std::vector<std::string> keys;
+  for (const DeviceRecord& device : record.devices) {
+    if (!device.plan.allocated.admin_access)
+      keys.push_back(device_key(device.plan.allocated.device));
+  }
+  return keys;
 }
 
 std::vector<PreparedDevice> answer_of(const Record& record) {

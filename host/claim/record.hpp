@@ -83,6 +83,16 @@ using RecordPtr = std::shared_ptr<const Record>;
 /// The record of a plan before anything was done.
 [[nodiscard]] Record record_of(Plan plan, std::string boot_id);
 
+/// Whether any device of the record is in a sandbox, or on its way in or out.
+[[nodiscard]] bool has_attachments(const Record& record);
+/// Whether all devices with a network step are attached to this sandbox.
+[[nodiscard]] bool attached_to(const Record& record, std::string_view sandbox_id);
+/// Whether any device has a network step.
+[[nodiscard]] bool has_network(const Record& record);
+
+/// WorkQueue's keys of the devices that the record holds.
+[[nodiscard]] std::vector<std::string> device_keys(const Record& record);
+
 /// The answer of a prepared record.
 [[nodiscard]] std::vector<PreparedDevice> answer_of(const Record& record);
 

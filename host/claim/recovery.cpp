@@ -57,13 +57,6 @@ WorkQueue::Reservation wait_for_pod(WorkQueue& queue, const std::optional<std::s
   return pod ? std::move(*pod) : promise.get_future().get();
 }
 
-bool has_attachments(const Record& record) {
-  for (const DeviceRecord& device : record.devices) {
-    if (!device.attachments.empty()) return true;
-  }
-  return false;
-}
-
 /// A record of another boot. Nothing of it is on the machine: what was prepared keeps its record,
 /// for the interface names and for the leases of its attachments, until kubelet prepares or
 /// unprepares the claim; the rest goes.

@@ -2,7 +2,8 @@
 #include "host/claim/runner_context.hpp"
 
 #include <algorithm>
-#include <random>
+
+#include "host/claim/network_data.hpp"
 
 namespace drasriov::claim {
 namespace {
@@ -21,6 +22,17 @@ std::vector<DeviceStatus> statuses(const Record& record, const std::string& driv
     status.ready = true;
     status.reason = "Prepared";
     status.has_network = !device.plan.netconf_json.empty();
+    for (const Attachment& attachment : device.attachments) {
+      if (attachment.state != AttachmentState::kAttached) continue;
+      status.network_ready = true;
+      status.interface_name = attachment.interface_name;
+      // A plugin may say nothing that can be read: the interface is there all the same.
+      if (auto data = network_data(attachment.result_json, attachment.interface_name)) {
+        status.interface_name = std::move(data->interface_name);
+        status.ips = std::move(data->ips);
+        status.hardware_address = std::move(data->hardware_address);
+      }
+    }
     out.push_back(std::move(status));
   }
   return out;
@@ -77,14 +89,6 @@ void Outbox::deliver() {
     if (held_changed) events_.held_changed(held);
     for (const Message& message : batch) message(events_);
   }
-}
-
-RunnerSettings::Duration Backoff::next() {
-  static thread_local std::minstd_rand random{std::random_device{}()};
-  const auto pause = next_;
-  next_ = std::min(next_ * 2, longest_);
-  const double factor = std::uniform_real_distribution<double>(0.75, 1.25)(random);
-  return std::chrono::duration_cast<RunnerSettings::Duration>(pause * factor);
 }
 
 std::optional<RunnerSettings::Duration> UndoRetries::schedule(const std::string& uid,

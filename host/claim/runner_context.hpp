@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "host/base/thread_annotations.hpp"
+#include "host/claim/backoff.hpp"
 #include "host/claim/claim_runner.hpp"
 
 namespace drasriov::claim {
@@ -42,19 +43,6 @@ class Outbox {
   std::deque<Message> messages_ DRASRIOV_GUARDED_BY(mutex_);
   HeldSnapshot told_ DRASRIOV_GUARDED_BY(mutex_);
   bool delivering_ DRASRIOV_GUARDED_BY(mutex_) = false;
-};
-
-/// Growing pauses between attempts: `first` doubled up to `longest`, each times 0.75-1.25.
-class Backoff {
- public:
-  Backoff(RunnerSettings::Duration first, RunnerSettings::Duration longest)
-      : next_(first),
-        longest_(longest) {}
-  [[nodiscard]] RunnerSettings::Duration next();
-
- private:
-  RunnerSettings::Duration next_;
-  RunnerSettings::Duration longest_;
 };
 
 /// The claims that wait for another attempt to undo them.

@@ -24,7 +24,10 @@ class Undo : public std::enable_shared_from_this<Undo> {
         done_(std::move(done)) {}
 
   void start() {
-    if (auto ok = check_attachments(); !ok) return done_(std::move(ok));
+    if (auto ok = context_.parts.attacher.detach(call(), record_); !ok) {
+      error_ = std::move(ok);
+      return finish();
+    }
     // Drivers, addresses and links did not survive the reboot: a snapshot of then says nothing
     // about now.
     const bool rebooted = context_.parts.journal.is_stale(record_);
@@ -59,20 +62,6 @@ class Undo : public std::enable_shared_from_this<Undo> {
     call.deadline = deadline_;
     call.id = call_id_;
     return call;
-  }
-
-  /// A device in a pod's network namespace is taken back by pod/ first.
-  [[nodiscard]] Status check_attachments() const {
-    for (const DeviceRecord& device : record_.devices) {
-      if (device.attachments.empty()) continue;
-      const Attachment& attachment = device.attachments.front();
-      return Error(Code::kUnavailable,
-                   "device " + device.plan.allocated.device + " is still attached to pod " +
-                       attachment.pod_namespace + "/" + attachment.pod_name + " (sandbox " +
-                       attachment.sandbox_id + ")",
-                   "it is detached when the container runtime stops the sandbox");
-    }
-    return {};
   }
 
   /// Between here and the end the devices are neither prepared nor free; a restart has to know. An
@@ -222,15 +211,6 @@ class ReservedUndo : public std::enable_shared_from_this<ReservedUndo> {
 };
 
 }  // namespace
-
-std::vector<std::string> device_keys(const Record& record) {
-  std::vector<std::string> keys;
-  for (const DeviceRecord& device : record.devices) {
-    if (!device.plan.allocated.admin_access)
-      keys.push_back(device_key(device.plan.allocated.device));
-  }
-  return keys;
-}
 
 void undo(RunnerContext& context, Record record, Deadline deadline,
           std::function<void(Status)> done) {

@@ -29,7 +29,4 @@ void undo_in_background(RunnerContext& context, const std::string& uid, std::fun
 void unprepare_claim(RunnerContext& context, ClaimRef claim, Deadline deadline,
                      ClaimService::Unprepared done);
 
-/// Keys of the devices that the record holds.
-[[nodiscard]] std::vector<std::string> device_keys(const Record& record);
-
 }  // namespace drasriov::claim

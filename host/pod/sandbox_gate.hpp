@@ -1,49 +1,61 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// SandboxGate: hears the container runtime through runtime-hooks modules. It knows whether a runtime is connected and has
-// told its sandboxes, which claims with a network step wait for, and it lets no pod run without its network: a sandbox or
-// container of a pod that needs an interface attached is refused, because this version has no attach step yet. Pods
-// without such a device pass at the cost of one lookup. Owned by app/; [any] thread, answers on the caller's thread.
+// SandboxGate: hears the container runtime through runtime-hooks modules, and lets no pod run without its network: a
+// sandbox or container of a pod whose claim has a network step waits until the devices are in the sandbox, or is refused
+// within the runtime's own time limit. What it missed while it was away it makes up for when the runtime tells its
+// sandboxes. Pods without such a claim pass at the cost of one lookup. Owned by app/; [any] thread.
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <set>
+#include <map>
+#include <memory>
 #include <string>
-#include <string_view>
 
 #include "host/base/result.hpp"
 #include "host/base/thread_annotations.hpp"
 #include "host/module/interfaces.hpp"
+#include "host/pod/live_sandboxes.hpp"
+#include "host/pod/pod_context.hpp"
 
 namespace drasriov::pod {
 
+class AttachHandle;
+
 class SandboxGate final : public module::RuntimeEvents {
  public:
-  /// Whether a prepared claim of the pod has a network step. [any]
-  using NeedsNetwork = std::function<bool(std::string_view pod_uid)>;
+  SandboxGate();
+  ~SandboxGate() override;
 
   /// Pods can be judged from now on: the claims' records have been read. Before it, every sandbox and container is refused:
-  /// it may be one that must not start.
-  void serve(NeedsNetwork needs_network) DRASRIOV_EXCLUDES(mutex_);
+  /// it may be one that must not start. Makes up for what was missed: devices of sandboxes that are gone are taken back,
+  /// those of live ones attached.
+  void serve(PodSettings settings, PodParts parts) DRASRIOV_EXCLUDES(mutex_);
+  /// As before serve(). REQUIRES: the queue has stopped.
+  void end() DRASRIOV_EXCLUDES(mutex_);
 
   /// Success while a runtime is connected and has told its live sandboxes.
-  [[nodiscard]] Status runtime_ready() const DRASRIOV_EXCLUDES(mutex_);
+  [[nodiscard]] Status runtime_ready() const;
 
   [[nodiscard]] std::uint64_t submit(module::RuntimeEvent event, Reply reply) override
       DRASRIOV_EXCLUDES(mutex_);
-  /// Nothing to do: every event is answered before submit() returns.
-  void cancel(std::uint64_t event_id) override;
+  void cancel(std::uint64_t event_id) override DRASRIOV_EXCLUDES(mutex_);
 
  private:
-  [[nodiscard]] Status judge(const module::RuntimeEvent& event) DRASRIOV_EXCLUDES(mutex_);
-  [[nodiscard]] Status admit(const module::Pod& pod) const DRASRIOV_EXCLUDES(mutex_);
+  using Context = std::shared_ptr<const PodContext>;
 
+  [[nodiscard]] Context context() const DRASRIOV_EXCLUDES(mutex_);
+  void start(std::uint64_t id, const module::RuntimeEvent& event, Reply reply)
+      DRASRIOV_EXCLUDES(mutex_);
+  void stop(const module::Sandbox& sandbox, Reply reply) DRASRIOV_EXCLUDES(mutex_);
+  /// Compares the records with the live sandboxes, on the queue.
+  void reconcile() DRASRIOV_EXCLUDES(mutex_);
+
+  LiveSandboxes live_;
   mutable Mutex mutex_;
+  Context context_ DRASRIOV_GUARDED_BY(mutex_);
   std::uint64_t last_event_ DRASRIOV_GUARDED_BY(mutex_) = 0;
-  std::set<std::string, std::less<>> synchronised_
-      DRASRIOV_GUARDED_BY(mutex_);  ///< module instances
-  NeedsNetwork needs_network_ DRASRIOV_GUARDED_BY(mutex_);
+  /// Those that are gone are forgotten with the next event.
+  std::map<std::uint64_t, std::weak_ptr<AttachHandle>> attaching_ DRASRIOV_GUARDED_BY(mutex_);
 };
 
 }  // namespace drasriov::pod

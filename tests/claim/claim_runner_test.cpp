@@ -493,20 +493,29 @@ TEST_F(ClaimRunnerTest, WithoutAScanNoDeviceIsForgotten) {
   node_.expect_pristine();
 }
 
-TEST_F(ClaimRunnerTest, ADeviceInAPodIsNotUnprepared) {
+TEST_F(ClaimRunnerTest, ADeviceThatCannotBeDetachedIsNotUnprepared) {
   const ClaimRef claim = node_.add_claim(1, {0}, kVfio);
   prepared(claim);
   auto record = *node_.journal->find("uid-1");
   record.devices[0].attachments = {
       {AttachmentState::kAttached, "sandbox-1", "uid-of-pod-a", "tenant", "pod-a"}};
   ASSERT_TRUE(node_.journal->write(std::make_shared<const Record>(record)));
+  std::atomic<bool> broken = true;
+  node_.netconf.on("del", [&](const module::Call&, const module::NetconfRequest&) {
+    return broken ? Status(Error(Code::kUnavailable, "plugin sriov: code 11")) : Status();
+  });
   const auto status = node_.unprepare(claim);
   ASSERT_FALSE(status);
-  EXPECT_EQ(status.error().message(),
-            "claim tenant/claim-1: device 0000-08-00-0 is still attached to pod tenant/pod-a "
-            "(sandbox sandbox-1)");
-  EXPECT_EQ(node_.vfio.machine().at(kVf0), "uid-1");
-  EXPECT_EQ(node_.journal->find("uid-1")->state, RecordState::kPrepared);
+  EXPECT_EQ(
+      status.error().message(),
+      "claim tenant/claim-1: netconf: detach 0000-08-00-0 from pod tenant/pod-a: plugin sriov: "
+      "code 11");
+  EXPECT_EQ(node_.vfio.machine().at(kVf0), "uid-1")
+      << "it is undone in the order in which it was made";
+  EXPECT_EQ(node_.journal->find("uid-1")->state, RecordState::kUndoing);
+  broken = false;
+  EXPECT_TRUE(node_.unprepare(claim));
+  node_.expect_pristine();
 }
 
 TEST_F(ClaimRunnerTest, AdminAccessShowsADeviceThatAnotherClaimHolds) {

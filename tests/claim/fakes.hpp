@@ -4,6 +4,8 @@
 // memory. Thread-safe.
 #pragma once
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <functional>
 #include <map>
@@ -14,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "host/base/network_namespace.hpp"
 #include "host/claim/claim_service.hpp"
 #include "host/cluster/cluster_api.hpp"
 #include "host/module/interfaces.hpp"
@@ -98,9 +101,10 @@ class FakeBinding : public module::Binding {
     }
     return run("prepare", request, &sink);
   }
-  [[nodiscard]] Status settle(const module::Call&, const module::BindingRequest&,
+  [[nodiscard]] Status settle(const module::Call&, const module::BindingRequest& request,
                               std::string_view) override {
-    return {};
+    const Busy busy(*this, request);
+    return run("settle", request, nullptr);
   }
   [[nodiscard]] Status unprepare(const module::Call&, const module::BindingRequest& request,
                                  std::string_view snapshot, std::string_view state) override {
@@ -198,10 +202,51 @@ class FakeBinding : public module::Binding {
   std::pair<std::string, std::string> last_unprepare_;
 };
 
+/// Network namespaces by path, each with a number of its own.
+class FakeNamespaces {
+ public:
+  void put(const std::string& path) {
+    const std::lock_guard lock(mutex_);
+    inodes_[path] = ++last_;
+  }
+  void remove(const std::string& path) {
+    const std::lock_guard lock(mutex_);
+    inodes_.erase(path);
+  }
+  [[nodiscard]] Result<NetworkNamespace> open(const std::string& path) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = inodes_.find(path);
+    if (found == inodes_.end())
+      return Error(Code::kNotFound,
+                   "open network namespace " + path + ": No such file or directory");
+    NetworkNamespace opened;
+    opened.fd = UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    opened.inode = found->second;
+    return opened;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<std::string, std::uint64_t> inodes_;
+  std::uint64_t last_ = 0;
+};
+
+/// A netconf module over a pretended machine: knows which device is in which container.
 class FakeNetconf : public module::Netconf {
  public:
   explicit FakeNetconf(Recording& recording) : recording_(recording) {}
   std::function<Status()> on_validate;
+  /// Called inside "add" and "del"; its error is the answer. An add that fails has moved the device all the same.
+  using Hook = std::function<Status(const module::Call&, const module::NetconfRequest&)>;
+  void on(const std::string& step, Hook hook) {
+    const std::lock_guard lock(mutex_);
+    hooks_[step] = std::move(hook);
+  }
+  /// Device name → container id.
+  [[nodiscard]] std::map<std::string, std::string> attached() const {
+    const std::lock_guard lock(mutex_);
+    return attached_;
+  }
 
   [[nodiscard]] const std::string& instance() const noexcept override { return instance_; }
   [[nodiscard]] bool parallel_safe() const noexcept override { return false; }
@@ -210,11 +255,29 @@ class FakeNetconf : public module::Netconf {
     recording_.add("netconf.validate " + std::string(request.interface_name));
     return on_validate ? on_validate() : Status();
   }
-  [[nodiscard]] Result<std::string> add(const module::Call&,
-                                        const module::NetconfRequest&) override {
-    return std::string("{}");
+  [[nodiscard]] Result<std::string> add(const module::Call& call,
+                                        const module::NetconfRequest& request) override {
+    recording_.add("netconf.add " + request.device->name + " " + std::string(request.container_id));
+    {
+      const std::lock_guard lock(mutex_);
+      attached_[request.device->name] = request.container_id;
+    }
+    if (auto ok = run("add", call, request); !ok) return std::move(ok).error();
+    return Json{{"cniVersion", "1.0.0"},
+                {"interfaces",
+                 {{{"name", request.interface_name},
+                   {"mac", "0a:00:00:00:00:01"},
+                   {"sandbox", request.netns_path}}}},
+                {"ips", {{{"address", "10.0.0.2/24"}, {"interface", 0}}}}}
+        .dump();
   }
-  [[nodiscard]] Status del(const module::Call&, const module::NetconfRequest&) override {
+  [[nodiscard]] Status del(const module::Call& call,
+                           const module::NetconfRequest& request) override {
+    recording_.add("netconf.del " + request.device->name + " " + std::string(request.container_id) +
+                   (request.netns_fd < 0 ? " gone" : ""));
+    if (auto ok = run("del", call, request); !ok) return ok;
+    const std::lock_guard lock(mutex_);
+    attached_.erase(request.device->name);
     return {};
   }
   [[nodiscard]] Status check(const module::Call&, const module::NetconfRequest&) override {
@@ -229,8 +292,22 @@ class FakeNetconf : public module::Netconf {
   }
 
  private:
+  Status run(const std::string& step, const module::Call& call,
+             const module::NetconfRequest& request) {
+    Hook hook;
+    {
+      const std::lock_guard lock(mutex_);
+      const auto found = hooks_.find(step);
+      if (found != hooks_.end()) hook = found->second;
+    }
+    return hook ? hook(call, request) : Status();
+  }
+
   std::string instance_ = "netconf";
   Recording& recording_;
+  mutable std::mutex mutex_;
+  std::map<std::string, Hook> hooks_;
+  std::map<std::string, std::string> attached_;
 };
 
 class FakeHooks : public module::RuntimeHooks {

@@ -143,25 +143,34 @@ class Node {
     auto opened = Journal::open(claims(), boot_id);
     if (!opened) return std::move(opened).error();
     journal = std::move(*opened);
+    attacher = std::make_unique<Attacher>(
+        AttacherParts{modules, *journal,
+                      [this] {
+                        const std::lock_guard lock(mutex_);
+                        return inventory_;
+                      },
+                      [this](const std::string& path) { return namespaces.open(path); },
+                      directory.path() / "attached"});
     queue = std::make_unique<WorkQueue>(threads);
     events = std::make_unique<FakeEvents>();
-    runner =
-        std::make_unique<ClaimRunner>(settings, RunnerParts{*queue, *journal, modules, cluster,
-                                                            [this] {
-                                                              const std::lock_guard lock(mutex_);
-                                                              return inventory_;
-                                                            },
-                                                            [this] {
-                                                              const std::lock_guard lock(mutex_);
-                                                              return runtime_;
-                                                            },
-                                                            *events});
+    runner = std::make_unique<ClaimRunner>(
+        settings, RunnerParts{*queue, *journal, modules, *attacher, cluster,
+                              [this] {
+                                const std::lock_guard lock(mutex_);
+                                return inventory_;
+                              },
+                              [this] {
+                                const std::lock_guard lock(mutex_);
+                                return runtime_;
+                              },
+                              *events});
     return runner->recover(Deadline::after(recovery_budget));
   }
   void stop() {
     if (queue) queue->stop();
     runner.reset();
     queue.reset();
+    attacher.reset();
     journal.reset();
   }
   [[nodiscard]] Status restart() {
@@ -239,6 +248,7 @@ class Node {
   void expect_pristine() const {
     EXPECT_EQ(journal_files(), std::vector<std::string>());
     EXPECT_TRUE(cdi.specs().empty());
+    EXPECT_EQ(netconf.attached(), (std::map<std::string, std::string>()));
     for (const FakeBinding* binding : {&vf_state, &vfio, &vhost}) {
       EXPECT_TRUE(binding->machine().empty()) << binding->instance();
       EXPECT_EQ(binding->violations(), std::vector<std::string>());
@@ -253,6 +263,7 @@ class Node {
   FakeBinding vhost{"vhost", {"addVhostMount"}, recording};
   FakeNetconf netconf{recording};
   FakeHooks hooks;
+  FakeNamespaces namespaces;
   FakeCdi cdi{recording};
   FakeCluster cluster;
   module::Modules modules;
@@ -260,6 +271,7 @@ class Node {
   std::chrono::milliseconds recovery_budget = std::chrono::seconds(10);
 
   std::unique_ptr<Journal> journal;
+  std::unique_ptr<Attacher> attacher;
   std::unique_ptr<WorkQueue> queue;
   std::unique_ptr<FakeEvents> events;
   std::unique_ptr<ClaimRunner> runner;

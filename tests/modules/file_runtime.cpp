@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A runtime-hooks module whose container runtime is two files below the `sys` root: while "runtime-up" exists the runtime is
-// connected and synchronised; a pod UID in "sandbox" is a RunPodSandbox of that pod, whose answer goes to "sandbox-answer"
-// ("OK" or the refusal).
+// connected and synchronised, with no sandbox; "sandbox" holds three words, an event of sandbox-1 (run, container, stop),
+// the UID of its pod and the path of its network namespace or "host", and the answer goes to "sandbox-answer" ("OK" or the
+// refusal).
 #include <chrono>
 #include <condition_variable>
 #include <drasriov/sdk/module.hpp>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -60,9 +60,13 @@ class FileRuntime {
   void run_sandbox() {
     std::ifstream file(root_ / "sandbox");
     sdk::RuntimeEvent event;
-    event.kind = sdk::EventKind::kRunPodSandbox;
     sdk::Sandbox sandbox;
-    sandbox.pod.uid.assign(std::istreambuf_iterator<char>(file), {});
+    std::string kind;
+    file >> kind >> sandbox.pod.uid >> sandbox.netns_path;
+    event.kind = kind == "run"         ? sdk::EventKind::kRunPodSandbox
+                 : kind == "container" ? sdk::EventKind::kCreateContainer
+                                       : sdk::EventKind::kStopPodSandbox;
+    if (sandbox.netns_path == "host") sandbox.netns_path.clear();
     sandbox.pod.namespace_ = "default";
     sandbox.pod.name = "pod";
     sandbox.pod.sandbox_id = "sandbox-1";

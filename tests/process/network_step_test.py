@@ -3,6 +3,7 @@
 be true before it is prepared, and that its pod does not run without its network."""
 import json
 import os
+import subprocess
 import threading
 import unittest
 
@@ -34,14 +35,30 @@ class NetworkStepTest(unittest.TestCase):
         self.assertEqual(1, code, answer)
         return next(iter(answer["claims"].values()))["error"]
 
-    def sandbox(self, node, pod_uid):
-        """The runtime's answer to RunPodSandbox of a pod."""
-        node.write("machine/sys/sandbox", pod_uid)
+    def network_namespace(self):
+        """The path of a namespace of its own that lives until the test ends."""
+        holder = subprocess.Popen(["unshare", "--net", "sh", "-c", "echo up; exec cat"], text=True,
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(holder.communicate)
+        if holder.stdout.readline() != "up\n":
+            self.skipTest("NOT TESTED: no permission for a network namespace (needs root)")
+        return f"/proc/{holder.pid}/ns/net"
+
+    def sandbox(self, node, event, pod_uid, netns):
+        """The driver's answer to the runtime's event (run, container, stop)."""
+        node.write("machine/sys/sandbox~", f"{event} {pod_uid} {netns}")
+        os.rename(node.path("machine/sys/sandbox~"), node.path("machine/sys/sandbox"))
         path = node.path("machine/sys/sandbox-answer")
-        wait_for(lambda: os.path.exists(path), "the answer to RunPodSandbox")
+        wait_for(lambda: os.path.exists(path), f"the answer to {event}")
         answer = node.read("machine/sys/sandbox-answer")
         os.remove(path)
         return answer
+
+    def attached(self, node):
+        """Device name to sandbox and interface."""
+        folder = node.path("machine/sys/attached")
+        names = os.listdir(folder) if os.path.isdir(folder) else []
+        return {name: node.read(f"machine/sys/attached/{name}") for name in names}
 
     def test_prepare_waits_until_the_runtime_is_synchronised(self):
         node = self.node()
@@ -59,20 +76,45 @@ class NetworkStepTest(unittest.TestCase):
         self.assertEqual(0, code, answer)
         node.stop(process)
 
-    def test_a_pod_does_not_run_without_its_network(self):
+    def test_a_pod_runs_with_its_network_or_not_at_all(self):
         node = self.node()
         claim = self.network_claim(node)
+        netns = self.network_namespace()
         node.write("machine/sys/runtime-up", "")
         process = node.start()
-        self.assertEqual("OK", self.sandbox(node, "uid-pod-1"), "nothing is prepared for it")
+        self.assertEqual("OK", self.sandbox(node, "run", "uid-pod-1", netns), "nothing is prepared for it")
+        self.assertEqual({}, self.attached(node))
         self.assertEqual(0, node.prepare(claim)[0])
-        self.assertIn("its SR-IOV interface cannot be attached", self.sandbox(node, "uid-pod-1"))
-        self.assertEqual("OK", self.sandbox(node, "uid-of-another-pod"))
-        node.stop(process)
+        self.assertIn("remove hostNetwork", self.sandbox(node, "run", "uid-pod-1", "host"))
+        self.assertIn("is the host's own", self.sandbox(node, "run", "uid-pod-1", "/proc/self/ns/net"))
+        self.assertIn("No such file", self.sandbox(node, "run", "uid-pod-1", "/var/run/netns/gone"))
+        self.assertEqual("OK", self.sandbox(node, "run", "uid-pod-1", netns))
+        self.assertEqual({VF: "sandbox-1 net1"}, self.attached(node))
+        marker = os.path.join(node.data, "attached", claim.split("/")[2], "sandbox-1")
+        self.assertTrue(os.path.exists(marker))
+        self.assertEqual("OK", self.sandbox(node, "run", "uid-of-another-pod", "host"))
+        process.kill()
+        process.wait()
         process = node.start()
-        self.assertIn("its SR-IOV interface cannot be attached", self.sandbox(node, "uid-pod-1"))
+        self.assertEqual("OK", self.sandbox(node, "container", "uid-pod-1", netns))
+        self.assertEqual("OK", self.sandbox(node, "stop", "uid-pod-1", netns))
+        self.assertEqual(({}, False), (self.attached(node), os.path.exists(marker)))
+        self.assertEqual("OK", self.sandbox(node, "run", "uid-pod-1", netns), "its sandbox was made anew")
         self.assertEqual(0, node.unprepare(claim)[0])
-        self.assertEqual("OK", self.sandbox(node, "uid-pod-1"))
+        self.assertEqual({}, self.attached(node), "unprepare takes it out of the sandbox first")
+        self.assertEqual("OK", self.sandbox(node, "run", "uid-pod-1", netns))
+        node.stop(process)
+
+    def test_what_a_failing_plugin_began_is_taken_back(self):
+        node = self.node()
+        claim = self.network_claim(node, plugin="failing")
+        netns = self.network_namespace()
+        node.write("machine/sys/runtime-up", "")
+        process = node.start()
+        self.assertEqual(0, node.prepare(claim)[0])
+        self.assertIn("CNI plugin failing: code 11", self.sandbox(node, "run", "uid-pod-1", netns))
+        wait_for(lambda: self.attached(node) == {}, "the device back out of the sandbox")
+        self.assertEqual(0, node.unprepare(claim)[0])
         node.stop(process)
 
     def test_what_netconf_refuses_is_refused_at_prepare(self):

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the work of pod/ shares. Internal to pod/, but PodParts, which app/ fills in.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+
+#include "host/claim/attacher.hpp"
+#include "host/claim/journal.hpp"
+#include "host/claim/work_queue.hpp"
+#include "host/pod/live_sandboxes.hpp"
+#include "host/telemetry/log.hpp"
+
+namespace drasriov::pod {
+
+struct PodSettings {
+  using Duration = std::chrono::milliseconds;
+  /// What an attach has when nobody waits for its answer, and a detach always.
+  Duration background_budget = std::chrono::seconds(30);
+  /// The runtime's budget when it did not say: NRI's request timeout.
+  Duration unknown_budget = std::chrono::seconds(2);
+  /// First and longest pause between attempts that nobody waits for; doubled, with jitter.
+  Duration retry_first = std::chrono::milliseconds(500);
+  Duration retry_longest = std::chrono::seconds(60);
+};
+
+/// What pod/ works with; all outlive the last event and the stop of the queue.
+struct PodParts {
+  claim::WorkQueue& queue;
+  claim::Journal& journal;
+  const claim::Attacher& attacher;
+  telemetry::Log& log;
+  /// A claim was attached or detached. [any]
+  std::function<void(const claim::Record&)> changed;
+  /// For people, on the claim. [any]
+  std::function<void(const claim::ClaimRef&, std::string reason, std::string message)> warn;
+};
+
+struct PodContext {
+  const PodSettings settings;
+  const PodParts parts;
+  LiveSandboxes& live;
+};
+
+/// `pod ns/name`: how messages name a pod.
+[[nodiscard]] inline std::string describe(const module::Pod& pod) {
+  return "pod " + pod.namespace_ + "/" + pod.name;
+}
+
+}  // namespace drasriov::pod
