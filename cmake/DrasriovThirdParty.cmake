@@ -19,7 +19,7 @@ set(Boost_USE_STATIC_LIBS ON)
 drasriov_require(Boost DEBIAN "libboost-dev libboost-program-options-dev" 1.74
   COMPONENTS program_options)
 drasriov_require(nlohmann_json DEBIAN nlohmann-json3-dev 3.11)
-drasriov_require(OpenSSL DEBIAN libssl-dev COMPONENTS Crypto)
+drasriov_require(OpenSSL DEBIAN libssl-dev COMPONENTS Crypto SSL)
 drasriov_require(fmt DEBIAN libfmt-dev)
 drasriov_require(spdlog DEBIAN libspdlog-dev)
 # The distribution describes the shared yaml-cpp only.

@@ -2,6 +2,7 @@
 #include "host/app/configure.hpp"
 
 #include "host/app/builtin_directory.hpp"
+#include "host/app/open_cluster.hpp"
 #include "host/config/load.hpp"
 #include "host/module/entry_file.hpp"
 
@@ -44,6 +45,7 @@ void check_builtin_modules(const config::Configuration& configuration,
 }  // namespace
 
 std::vector<Error> find_mistakes(const config::Configuration& configuration,
+                                 const config::Environment& environment,
                                  const std::filesystem::path& executable) {
   std::vector<Error> mistakes;
   if (configuration.node_name.empty()) {
@@ -52,9 +54,8 @@ std::vector<Error> find_mistakes(const config::Configuration& configuration,
                           "or nodeName in the file");
   }
   if (configuration.cluster_directory.empty()) {
-    mistakes.emplace_back(Code::kUnimplemented,
-                          "cluster: kube is not built into this version of the driver",
-                          "use cluster: dir:PATH, a directory with the API objects as YAML files");
+    if (auto connection = kube_connection(configuration, environment); !connection)
+      mistakes.push_back(std::move(connection).error());
   }
   check_builtin_modules(configuration, executable, mistakes);
   return mistakes;

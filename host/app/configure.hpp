@@ -18,6 +18,7 @@ namespace drasriov::app {
 /// Why `run` would refuse a configuration that is valid by itself: no node name, a cluster that this build does not know,
 /// builtin modules that do not exist. All of it; empty = it would start. Reads the directory of builtin modules.
 [[nodiscard]] std::vector<Error> find_mistakes(const config::Configuration& configuration,
+                                               const config::Environment& environment,
                                                const std::filesystem::path& executable);
 
 }  // namespace drasriov::app

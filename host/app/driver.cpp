@@ -12,11 +12,11 @@
 #include <string>
 #include <thread>
 
+#include "host/app/open_cluster.hpp"
 #include "host/app/status_document.hpp"
 #include "host/base/durable_file.hpp"
 #include "host/base/thread_annotations.hpp"
 #include "host/claim/checkpoint_import.hpp"
-#include "host/cluster/directory/directory_cluster.hpp"
 #include "host/dra/health_service.hpp"
 
 namespace drasriov::app {
@@ -89,7 +89,7 @@ void tell_stopping(Driver& driver) {
 }
 
 Status open_cluster(Driver& driver) {
-  auto cluster = cluster::DirectoryCluster::open(driver.config.cluster_directory, driver.log);
+  auto cluster = app::open_cluster(driver.config, driver.environment, driver.log);
   if (!cluster) return cluster.error();
   driver.cluster = *std::move(cluster);
   return {};
@@ -319,6 +319,8 @@ Status start_publishing(Driver& driver) {
 }
 
 void stop_publishing(Driver& driver) {
+  // kubelet's calls are answered: what is left is not worth waiting for a server that is gone.
+  driver.cluster->end_calls_by(Deadline::after(kReportBudget));
   driver.control->stop();
   driver.slices->stop();
 }
@@ -407,9 +409,11 @@ constexpr std::array kSteps = {
 
 }  // namespace
 
-Driver::Driver(config::Configuration configuration, std::filesystem::path builtin_modules,
-               telemetry::RecentLines& process_log, Signals& process_signals)
+Driver::Driver(config::Configuration configuration, config::Environment process_environment,
+               std::filesystem::path builtin_modules, telemetry::RecentLines& process_log,
+               Signals& process_signals)
     : config(std::move(configuration)),
+      environment(std::move(process_environment)),
       builtin_directory(std::move(builtin_modules)),
       log(process_log),
       signals(process_signals),

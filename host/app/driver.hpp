@@ -23,6 +23,7 @@
 #include "host/cluster/cluster_api.hpp"
 #include "host/cluster/reflector.hpp"
 #include "host/config/configuration.hpp"
+#include "host/config/environment.hpp"
 #include "host/dra/endpoint.hpp"
 #include "host/module/module_registry.hpp"
 #include "host/pod/sandbox_gate.hpp"
@@ -39,13 +40,15 @@ class HealthServer;
 namespace drasriov::app {
 
 struct Driver {
-  Driver(config::Configuration configuration, std::filesystem::path builtin_modules,
-         telemetry::RecentLines& process_log, Signals& process_signals);
+  Driver(config::Configuration configuration, config::Environment process_environment,
+         std::filesystem::path builtin_modules, telemetry::RecentLines& process_log,
+         Signals& process_signals);
   ~Driver();
   Driver(const Driver&) = delete;
   Driver& operator=(const Driver&) = delete;
 
   const config::Configuration config;
+  const config::Environment environment;
   const std::filesystem::path builtin_directory;
   telemetry::RecentLines& log;
   Signals& signals;

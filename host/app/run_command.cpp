@@ -74,7 +74,7 @@ ExitCode run_command(const RunCommand& command, const config::Environment& envir
   auto executable = own_executable();
   if (!executable) return refuse(executable.error());
   if (command.print_config) streams.out << config::to_yaml(*configuration);
-  const auto mistakes = find_mistakes(*configuration, *executable);
+  const auto mistakes = find_mistakes(*configuration, environment, *executable);
   for (const Error& mistake : mistakes) (void)refuse(mistake);
   if (!mistakes.empty()) return ExitCode::kUsage;
   if (command.print_config) return ExitCode::kSuccess;
@@ -88,7 +88,7 @@ ExitCode run_command(const RunCommand& command, const config::Environment& envir
   telemetry::RecentLines log(*lines);
   log.info("dra-driver-sriov " DRASRIOV_VERSION " starts",
            {{telemetry::key::kNode, configuration->node_name}});
-  Driver driver(*std::move(configuration), *std::move(directory), log, *signals);
+  Driver driver(*std::move(configuration), environment, *std::move(directory), log, *signals);
   return start_serve_stop(driver);
 }
 

@@ -119,6 +119,10 @@ class ClusterApi {
   [[nodiscard]] virtual Result<Json> apply_status(const Resource& resource, const Json& object,
                                                   std::string_view field_manager,
                                                   Deadline deadline) = 0;
+
+  /// For a stop: from now on every call but watches has ended by then, with CANCELLED if need be. Nothing to do for an
+  /// implementation whose calls wait for nobody.
+  virtual void end_calls_by(Deadline /*deadline*/) {}
 };
 
 }  // namespace drasriov::cluster

@@ -227,11 +227,9 @@ constexpr std::array kSettings = {
     Setting{"namespace", "namespace", "NAMESPACE", "NAME",
             "namespace of the SriovResourceFilter objects", Type::kText,
             set_dns_label<&C::namespace_>, get_text<&C::namespace_>},
-    Setting{
-        "cluster", "cluster", "", "kube|dir:PATH",
-        "where API objects live: kube, the API server (not in this version: exit code 2), or YAML "
-        "files in a directory",
-        Type::kText, set_cluster, get_cluster},
+    Setting{"cluster", "cluster", "", "kube|dir:PATH",
+            "where API objects live: the API server, or YAML files in a directory", Type::kText,
+            set_cluster, get_cluster},
     Setting{"kubeconfig", "kubeconfig", "KUBECONFIG", "FILE",
             "credentials for the API server; without it those of the pod", Type::kText,
             set_path<&C::kubeconfig>, get_path<&C::kubeconfig>},

@@ -158,18 +158,21 @@ INSTANTIATE_TEST_SUITE_P(
         BadStart{"modules: [{name: cdi, module: 'builtin:cdi', config: {colour: red}}]", 1,
                  "colour"}));
 
-TEST(Commands, KubeIsNotBuiltYet) {
-  std::string help;  // on one line: where it is wrapped does not matter
-  std::istringstream words(run(kDriver, {"run", "--help"}).output);
-  for (std::string word; words >> word;) help += word + " ";
-  EXPECT_NE(help.find("the API server (not in this version: exit code 2)"), std::string::npos)
-      << help;
-  const Finished finished = run(kDriver, {"run", "--node-name", "n", "--cluster", "kube"});
+TEST(Commands, OutsideAPodKubeNeedsAKubeconfig) {
+  const Finished finished = run(kDriver, {"run", "--node-name", "n"});
   EXPECT_EQ(finished.code, 2);
   EXPECT_EQ(finished.errors,
-            "dra-driver-sriov: cluster: kube is not built into this version of the driver — hint: "
-            "use cluster: dir:PATH, a "
-            "directory with the API objects as YAML files\n");
+            "dra-driver-sriov: cluster: kube: this process runs in no pod (KUBERNETES_SERVICE_HOST "
+            "and KUBERNETES_SERVICE_PORT are not set) and has no kubeconfig — hint: set KUBECONFIG "
+            "or the flag --kubeconfig, or run it with --cluster dir:PATH\n");
+}
+
+TEST(Commands, AKubeconfigThatIsNoneIsNamed) {
+  const Finished finished =
+      run(kDriver, {"run", "--node-name", "n", "--kubeconfig", "/nonexistent/kubeconfig"});
+  EXPECT_EQ(finished.code, 2);
+  EXPECT_EQ(finished.errors,
+            "dra-driver-sriov: kubeconfig /nonexistent/kubeconfig: No such file or directory\n");
 }
 
 TEST(Commands, ANodeNeedsAName) {
