@@ -8,8 +8,8 @@
 #include "host/app/builtin_directory.hpp"
 #include "host/app/commands.hpp"
 #include "host/app/configure.hpp"
+#include "host/app/open_cluster.hpp"
 #include "host/base/durable_file.hpp"
-#include "host/cluster/directory/directory_cluster.hpp"
 #include "host/doctor/checks.hpp"
 #include "host/doctor/collect.hpp"
 #include "host/doctor/report.hpp"
@@ -28,16 +28,10 @@ class NoLog final : public telemetry::Log {
              const std::source_location* /*where*/) override {}
 };
 
-void ask_cluster(const config::Configuration& configuration, doctor::Facts& facts) {
-  if (configuration.cluster_directory.empty()) {
-    doctor::note_unreachable_cluster(
-        Error(Code::kUnimplemented, "cluster: kube is not built into this version of the driver",
-              "use cluster: dir:PATH, a directory with the API objects as YAML files"),
-        facts);
-    return;
-  }
+void ask_cluster(const config::Configuration& configuration, const config::Environment& environment,
+                 doctor::Facts& facts) {
   NoLog log;
-  const auto cluster = cluster::DirectoryCluster::open(configuration.cluster_directory, log);
+  const auto cluster = open_cluster(configuration, environment, log);
   if (cluster) {
     doctor::collect_cluster(**cluster, Deadline::after(kClusterPatience), facts);
   } else {
@@ -69,6 +63,7 @@ ExitCode exit_code_of(doctor::Severity severity) {
 }  // namespace
 
 doctor::Facts collect_facts(const config::Configuration& configuration,
+                            const config::Environment& environment,
                             const std::filesystem::path& host_root) {
   doctor::CollectOptions options;
   options.host_root = host_root;
@@ -79,7 +74,7 @@ doctor::Facts collect_facts(const config::Configuration& configuration,
       options.builtin_directory = *std::move(directory);
   }
   doctor::Facts facts = doctor::collect(configuration, options);
-  ask_cluster(configuration, facts);
+  ask_cluster(configuration, environment, facts);
   return facts;
 }
 
@@ -99,7 +94,7 @@ ExitCode doctor_command(const DoctorCommand& command, const config::Environment&
       streams.error << "dra-driver-sriov: " << configuration.error().to_string() << "\n";
       return ExitCode::kUsage;
     }
-    facts = collect_facts(*configuration, command.host_root);
+    facts = collect_facts(*configuration, environment, command.host_root);
   }
   const auto results = doctor::diagnose(facts);
   streams.out << (command.json ? doctor::format_json(results) : doctor::format_text(results));
