@@ -132,7 +132,8 @@ TEST_F(StatusSocket, AStuckReaderDoesNotHoldUpTheStop) {
 TEST_F(StatusSocket, WhatAClientSendsIsIgnored) {
   const auto server = start([] { return document(); });
   const UniqueFd client = connect_to(server->path());
-  ASSERT_EQ(4, ::send(client.get(), "stop", 4, MSG_NOSIGNAL));
+  const auto sent = ::send(client.get(), "stop", 4, MSG_NOSIGNAL);
+  EXPECT_TRUE(sent == 4 || errno == EPIPE) << "the answer may have been there before";
   EXPECT_TRUE(read());
 }
 
