@@ -136,7 +136,7 @@ ExitCode bundle_command(const BundleCommand& command, const config::Environment&
   bundle.add("version.txt", "this program", version_text());
   bundle.add("configuration.json", "file, environment and flags",
              dump(redacted_configuration(*configuration)));
-  const doctor::Facts facts = collect_facts(*configuration, command.host_root);
+  const doctor::Facts facts = collect_facts(*configuration, environment, command.host_root);
   const auto results = doctor::diagnose(facts);
   bundle.add("facts.json", "this machine", dump(doctor::facts_to_json(facts)));
   bundle.add("doctor.txt", "facts.json", doctor::format_text(results));
