@@ -14,8 +14,8 @@ NAMESPACE = "dra-sriov-driver"
 ACCOUNT = "dra-driver-sriov"
 IMAGE = "test.local/busybox:1"
 CHART = Path(__file__).resolve().parents[3] / "charts/dra-driver-sriov"
-# Prints its environment, then waits and ends at once when it is told to.
-SCRIPT = "env; trap 'exit 0' TERM; while true; do sleep 1 & wait $!; done"
+# Prints its environment and an end mark, then waits and ends at once when it is told to.
+SCRIPT = "env; echo --; trap 'exit 0' TERM; while true; do sleep 1 & wait $!; done"
 
 
 def or_none(call, *arguments, **more):
@@ -31,6 +31,8 @@ def or_none(call, *arguments, **more):
 class Api:
     def __init__(self, plane):
         self.client = kubernetes.config.new_client_from_config(plane.kubeconfig)
+        # Older components write events without eventTime, which the client's models refuse to hold.
+        self.client.configuration.client_side_validation = False
         self.core = kubernetes.client.CoreV1Api(self.client)
         self.resource = kubernetes.client.ResourceV1Api(self.client)
         self.custom = kubernetes.client.CustomObjectsApi(self.client)
@@ -152,7 +154,9 @@ class Api:
     def environment(self, name):
         """The environment of the pod's container."""
         def printed():
-            text = self.core.read_namespaced_pod_log(name, "default")
+            # The bytes: the client's own conversion is str(bytes), "b'…\\n…'".
+            text = self.core.read_namespaced_pod_log(name, "default", _preload_content=False).data.decode()
+            assert text.endswith("--\n"), f"it ends in the middle: {text[-100:]!r}"
             return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
         return wait_for(printed, f"the output of pod {name}")
 
