@@ -318,16 +318,18 @@ TEST_F(SliceWriterTest, NewsOfAnEditBeforeTheAnswerToTheUpdate) {
   start_alone();
   publish(2);
   ASSERT_TRUE(eventually([&] { return passes_ == 1; }));
-  api_->before_answer = [this](const Json& stored) {
+  std::atomic<bool> told = false;
+  api_->before_answer = [&](const Json& stored) {
     if (interfered_.exchange(true)) return;
     Json edit = stored;
     edit["spec"]["devices"].erase(0);
     const auto now = folder_->update(cluster::resource_slices(), edit, Deadline::infinite());
     ASSERT_TRUE(now);
     writer_->changed(*now);
+    told = true;
   };
   publish(2, "b");
-  ASSERT_TRUE(eventually([&] { return interfered_.load(); }));
+  ASSERT_TRUE(eventually([&] { return told.load(); }));  // two devices are there before, too
   EXPECT_TRUE(eventually([&] { return devices() == 2; }));
 }
 

@@ -40,11 +40,9 @@ class ChangeCounter {
 
   static void note(void* context) {
     auto& self = *static_cast<ChangeCounter*>(context);
-    {
-      const std::lock_guard lock(self.mutex_);
-      ++self.count_;
-    }
-    self.changed_.notify_all();
+    const std::lock_guard lock(self.mutex_);
+    ++self.count_;
+    self.changed_.notify_all();  // under the lock: who waited may destroy the counter at once
   }
 
  private:
