@@ -89,7 +89,7 @@ class Binder {
 
   Machine machine_;
   std::chrono::milliseconds timeout_;
-  TimedCalls calls_;
+  kernel_modules::TimedCalls calls_;
 };
 
 }  // namespace drasriov::binding_vfio

@@ -5,7 +5,7 @@
 
 #include <utility>
 
-namespace drasriov::binding_vfio {
+namespace drasriov::kernel_modules {
 
 TimedCalls::~TimedCalls() {
   for (const auto& [key, running] : running_) {
@@ -34,7 +34,7 @@ bool TimedCalls::run(const std::string& key, Clock::time_point deadline,
   const auto running = std::make_shared<Running>();
   running_.emplace(key, running);
   running->thread = std::thread([this, running, work = std::move(work)] {
-    (void)::pthread_setname_np(::pthread_self(), "drasriov-bind");
+    (void)::pthread_setname_np(::pthread_self(), "drasriov-kernel");
     work();
     const std::lock_guard guard(mutex_);
     running->done = true;
@@ -47,4 +47,4 @@ bool TimedCalls::run(const std::string& key, Clock::time_point deadline,
   return true;
 }
 
-}  // namespace drasriov::binding_vfio
+}  // namespace drasriov::kernel_modules

@@ -15,7 +15,7 @@
 #include <string>
 #include <thread>
 
-namespace drasriov::binding_vfio {
+namespace drasriov::kernel_modules {
 
 class TimedCalls {
  public:
@@ -46,4 +46,4 @@ class TimedCalls {
   std::map<std::string, std::shared_ptr<Running>> running_;
 };
 
-}  // namespace drasriov::binding_vfio
+}  // namespace drasriov::kernel_modules

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "plugins/binding-vfio/timed_calls.hpp"
+#include "plugins/kernel-modules/timed_calls.hpp"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 #include <future>
 #include <vector>
 
-namespace drasriov::binding_vfio {
+namespace drasriov::kernel_modules {
 namespace {
 
 using namespace std::chrono_literals;
@@ -59,4 +59,4 @@ TEST(TimedCallsTest, ManyCallersOfOneKeyTakeTurns) {
 }
 
 }  // namespace
-}  // namespace drasriov::binding_vfio
+}  // namespace drasriov::kernel_modules
