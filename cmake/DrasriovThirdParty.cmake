@@ -86,6 +86,19 @@ add_library(drasriov::libarchive ALIAS drasriov_libarchive)
 target_include_directories(drasriov_libarchive SYSTEM INTERFACE "${DRASRIOV_LIBARCHIVE_INCLUDE_DIR}")
 target_link_libraries(drasriov_libarchive INTERFACE "${DRASRIOV_LIB_archive}" "${DRASRIOV_LIB_z}")
 
+# Its static archive is not position-independent, so no module could hold it. Only vf-state links it.
+find_path(DRASRIOV_LIBNL_INCLUDE_DIR netlink/netlink.h PATH_SUFFIXES libnl3)
+find_library(DRASRIOV_LIB_nl NAMES nl-3)
+mark_as_advanced(DRASRIOV_LIBNL_INCLUDE_DIR DRASRIOV_LIB_nl)
+if(NOT DRASRIOV_LIBNL_INCLUDE_DIR OR NOT DRASRIOV_LIB_nl)
+  message(FATAL_ERROR "libnl-3 was not found. Install the Debian package "
+    "libnl-3-dev, or run scripts/install-packages.")
+endif()
+add_library(drasriov_libnl INTERFACE)
+add_library(drasriov::libnl ALIAS drasriov_libnl)
+target_include_directories(drasriov_libnl SYSTEM INTERFACE "${DRASRIOV_LIBNL_INCLUDE_DIR}")
+target_link_libraries(drasriov_libnl INTERFACE "${DRASRIOV_LIB_nl}")
+
 if(DRASRIOV_TESTS)
   drasriov_require(GTest DEBIAN "libgtest-dev libgmock-dev")
 endif()
