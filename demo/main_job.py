@@ -111,6 +111,9 @@ class Machine:
                     "cdiRoot": str(self.cdi),
                     "modules": [
                         {"name": "discovery-sysfs", "module": "builtin:discovery-sysfs"},
+                        {"name": "vf-state", "module": "builtin:vf-state"},
+                        {"name": "binding-vfio", "module": "builtin:binding-vfio"},
+                        {"name": "mount-vhost", "module": "builtin:mount-vhost"},
                         {"name": "cdi", "module": "builtin:cdi"},
                     ],
                 },

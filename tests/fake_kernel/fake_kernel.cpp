@@ -214,12 +214,14 @@ void FakeKernel::bind(const std::string& address, const std::string& driver_name
     fs::create_directories(real / "uio/uio0");
     put(dev_ / "uio0", "");
   } else {
-    const std::string name = "eth" + std::to_string(next_netdev_++);
+    const std::string name = "eth" + std::to_string(next_netdev_);
+    put(real / "net" / name / "ifindex", std::to_string(1000 + next_netdev_) + "\n");
     put(real / "net" / name / "mtu", "1500\n");
     put(real / "net" / name / "address", "52:54:00:12:34:56\n");
     put(real / "net" / name / "addr_assign_type", "1\n");
     put(real / "net" / name / "type", "1\n");
     link(sys_ / "class/net" / name, real / "net" / name);
+    ++next_netdev_;
   }
   set_uevent_driver(address, driver_name);
   // Last: who sees the driver finds all of it.

@@ -136,6 +136,9 @@ TEST(ClaimFlow, RefusesWhatNobodyWouldDo) {
                R"({"apiVersion": "sriovnetwork.openshift.io/v1alpha1", "kind": "VfConfig", )") +
            field + "}";
   };
+  machine.configure(
+      "modules:\n- {name: discovery-sysfs, module: \"builtin:discovery-sysfs\"}\n"
+      "- {name: cdi, module: \"builtin:cdi\"}");
   const Claim vfio = machine.put_claim("vfio", {kFirstVf}, parameters(R"("driver": "vfio-pci")"));
   const Claim network =
       machine.put_claim("network", {kFirstVf}, parameters(R"("netAttachDefName": "net")"));

@@ -61,8 +61,11 @@ TEST_F(Completion, OfBash) {
            Typed{"module ''", "list\ninspect\nverify\nschema\n"},
            Typed{"module --insecure-dev ver", "verify\n"},
            Typed{"module --log-format list ins", "inspect\n"},
-           Typed{"module verify buil", "builtin:discovery-sysfs\nbuiltin:runtime-nri\nbuiltin:cdi\n"},
-           Typed{"module verify builtin :", "discovery-sysfs\nruntime-nri\ncdi\n"},
+           Typed{"module verify buil",
+                 "builtin:discovery-sysfs\nbuiltin:vf-state\nbuiltin:binding-vfio\n"
+                 "builtin:mount-vhost\nbuiltin:runtime-nri\nbuiltin:cdi\n"},
+           Typed{"module verify builtin :",
+                 "discovery-sysfs\nvf-state\nbinding-vfio\nmount-vhost\nruntime-nri\ncdi\n"},
            Typed{"module verify builtin : c", "cdi\n"},
            Typed{"module verify builtin : cdi " + there + "/config.", there + "/config.yaml\n"},
            Typed{"module list ''", ""},

@@ -43,7 +43,7 @@ Machine::Machine(std::string_view capture) {
   const Finished unpacked =
       run("/bin/tar", {"-C", root_.native(), "-xzf", archive.native()}, {"PATH=/usr/bin:/bin"});
   EXPECT_EQ(unpacked.code, 0) << unpacked.errors;
-  for (const char* directory : {"cluster", "plugins", "registry", "cdi"})
+  for (const char* directory : {"cluster", "plugins", "registry", "cdi", "dev"})
     fs::create_directory(root_ / directory);
   put("node.yaml",
       "apiVersion: v1\nkind: Node\nmetadata:\n  name: worker-1\n  uid: "
@@ -51,7 +51,7 @@ Machine::Machine(std::string_view capture) {
       "  labels: {zone: a}\n");
   std::ofstream(root_ / "config.yaml")
       << "nodeName: " << kNodeName << "\ncluster: dir:" << cluster().native()
-      << "\nroots: {sys: " << sysfs().native()
+      << "\nroots: {sys: " << sysfs().native() << ", dev: " << dev().native()
       << "}\nkubeletPluginsDirectory: " << (root_ / "plugins").native()
       << "\nkubeletRegistrarDirectory: " << registry().native() << "\ncdiRoot: " << cdi().native()
       << "\nverbosity: 4\n";

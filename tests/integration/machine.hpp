@@ -39,6 +39,7 @@ class Machine {
 
   [[nodiscard]] const std::filesystem::path& root() const { return root_; }
   [[nodiscard]] std::filesystem::path sysfs() const { return root_ / "sys"; }
+  [[nodiscard]] std::filesystem::path dev() const { return root_ / "dev"; }
   [[nodiscard]] std::filesystem::path cluster() const { return root_ / "cluster"; }
   [[nodiscard]] std::filesystem::path cdi() const { return root_ / "cdi"; }
   [[nodiscard]] std::filesystem::path data() const { return root_ / "plugins" / kDriverName; }

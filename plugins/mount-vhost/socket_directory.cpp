@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "socket_directory.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cerrno>
+#include <string>
+#include <system_error>
+
+namespace drasriov::mount_vhost {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Directory {
+ public:
+  explicit Directory(const fs::path& path)
+      : fd_(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) {}
+  Directory(const Directory&) = delete;
+  Directory& operator=(const Directory&) = delete;
+  ~Directory() {
+    if (fd_ >= 0) {
+      ::close(fd_);
+    }
+  }
+  [[nodiscard]] int fd() const noexcept { return fd_; }
+
+ private:
+  int fd_;
+};
+
+bool is_plain_name(std::string_view name) {
+  return !name.empty() && std::ranges::all_of(name, [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '-';
+  });
+}
+
+sdk::Status make(const fs::path& directory, mode_t mode) {
+  if (::mkdir(directory.c_str(), mode) != 0 && errno != EEXIST) {
+    return sdk::errno_error(errno, "make " + directory.native(),
+                            "socketDir of the module mount-vhost must be there and writable");
+  }
+  return {};
+}
+
+}  // namespace
+
+sdk::Result<fs::path> socket_directory(const Settings& settings, std::string_view claim_uid,
+                                       std::string_view device_name) {
+  if (!is_plain_name(claim_uid) || !is_plain_name(device_name)) {
+    return sdk::Error(sdk::Code::kInvalidArgument,
+                      "claim UID or device name cannot name a directory");
+  }
+  return settings.socket_dir / claim_uid / device_name;
+}
+
+sdk::Status make_socket_directory(const Settings& settings, const fs::path& directory) {
+  // The claim's own directory may be passed by everybody, and listed by none but root.
+  if (auto made = make(directory.parent_path(), 0711); !made) {
+    return made;
+  }
+  if (auto made = make(directory, 0700); !made) {
+    return made;
+  }
+  const Directory opened(directory);
+  const auto failed = [&](const char* what) {
+    return sdk::errno_error(errno, std::string(what) + " of " + directory.native());
+  };
+  if (opened.fd() < 0) {
+    return failed("open the directory");
+  }
+  if (::fchown(opened.fd(), settings.socket_uid, settings.socket_gid) != 0) {
+    return failed("set the owner");
+  }
+  const std::string& label = settings.socket_selinux_label;
+  if (!label.empty() &&
+      ::fsetxattr(opened.fd(), "security.selinux", label.c_str(), label.size() + 1, 0) != 0) {
+    return failed("set the SELinux label");
+  }
+  // Last: until then nobody but root comes in.
+  if (::fchmod(opened.fd(), settings.socket_mode) != 0) {
+    return failed("set the mode");
+  }
+  return {};
+}
+
+sdk::Status remove_socket_directory(const fs::path& directory) {
+  std::error_code error;
+  fs::remove_all(directory, error);  // follows no link (libstdc++ opens each step by descriptor)
+  if (error) {
+    return sdk::errno_error(error.value(), "remove " + directory.native());
+  }
+  const fs::path of_claim = directory.parent_path();
+  if (::rmdir(of_claim.c_str()) != 0 && errno != ENOENT && errno != ENOTEMPTY && errno != EEXIST) {
+    return sdk::errno_error(errno, "remove " + of_claim.native());
+  }
+  return {};
+}
+
+}  // namespace drasriov::mount_vhost
