@@ -24,7 +24,8 @@ std::vector<ModuleEntry> default_modules() {
   };
   return {builtin("discovery-sysfs", "discovery/1"), builtin("vf-state", "binding/1"),
           builtin("binding-vfio", "binding/1"),      builtin("mount-vhost", "binding/1"),
-          builtin(kNriModule, "runtime-hooks/1"),    builtin("cdi", "cdi/1")};
+          builtin(kNriModule, "runtime-hooks/1"),    builtin("netconf-cni", "netconf/1"),
+          builtin("cdi", "cdi/1")};
 }
 
 namespace {

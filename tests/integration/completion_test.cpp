@@ -63,9 +63,9 @@ TEST_F(Completion, OfBash) {
            Typed{"module --log-format list ins", "inspect\n"},
            Typed{"module verify buil",
                  "builtin:discovery-sysfs\nbuiltin:vf-state\nbuiltin:binding-vfio\n"
-                 "builtin:mount-vhost\nbuiltin:runtime-nri\nbuiltin:cdi\n"},
+                 "builtin:mount-vhost\nbuiltin:runtime-nri\nbuiltin:netconf-cni\nbuiltin:cdi\n"},
            Typed{"module verify builtin :",
-                 "discovery-sysfs\nvf-state\nbinding-vfio\nmount-vhost\nruntime-nri\ncdi\n"},
+                 "discovery-sysfs\nvf-state\nbinding-vfio\nmount-vhost\nruntime-nri\nnetconf-cni\ncdi\n"},
            Typed{"module verify builtin : c", "cdi\n"},
            Typed{"module verify builtin : cdi " + there + "/config.", there + "/config.yaml\n"},
            Typed{"module list ''", ""},
