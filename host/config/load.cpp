@@ -22,9 +22,12 @@ std::vector<ModuleEntry> default_modules() {
     entry.capabilities = {std::move(capability)};
     return entry;
   };
-  return {builtin("discovery-sysfs", "discovery/1"), builtin("vf-state", "binding/1"),
-          builtin("binding-vfio", "binding/1"),      builtin("mount-vhost", "binding/1"),
-          builtin(kNriModule, "runtime-hooks/1"),    builtin("netconf-cni", "netconf/1"),
+  return {builtin("discovery-sysfs", "discovery/1"),
+          builtin("vf-state", "binding/1"),
+          builtin("binding-vfio", "binding/1"),
+          builtin("mount-vhost", "binding/1"),
+          builtin(kNriModule, "runtime-hooks/1"),
+          builtin("netconf-cni", "netconf/1"),
           builtin("cdi", "cdi/1")};
 }
 
