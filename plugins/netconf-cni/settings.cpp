@@ -8,6 +8,10 @@ sdk::Result<Settings> Settings::read(const sdk::Config& config) {
   const auto dirs = config.strings("pluginDirs");
   if (!dirs) return dirs.error();
   if (*dirs) settings.plugin_dirs = **dirs;
+  if (settings.plugin_dirs.empty()) {  // the host's subset of JSON Schema has no minItems
+    return sdk::Error(sdk::Code::kInvalidArgument, "config.pluginDirs: names no directory",
+                      "name the directories of the CNI plugins, or leave the key out");
+  }
   const auto mount = config.string("mountNamespace");
   if (!mount) return mount.error();
   if (*mount) {

@@ -20,9 +20,9 @@ inline constexpr std::string_view kConfigSchema = R"json({
   "description": "Attaches devices to pods with CNI plugins, as a NetworkAttachmentDefinition says.",
   "properties": {
     "pluginDirs": {
-      "type": "array", "minItems": 1, "items": {"type": "string", "pattern": "^/[^:]*$"},
+      "type": "array", "items": {"type": "string", "pattern": "^/[^:]*$"},
       "default": ["/opt/cni/bin", "/usr/libexec/cni", "/usr/lib/cni"],
-      "description": "Where CNI plugins are looked for, in this order."
+      "description": "Where CNI plugins are looked for, in this order; at least one."
     },
     "mountNamespace": {
       "type": "string", "enum": ["host", "container"], "default": "host",

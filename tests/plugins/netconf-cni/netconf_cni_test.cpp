@@ -251,5 +251,12 @@ TEST_F(NetconfCniTest, GcTakesBackWhatIsNotAlive) {
   EXPECT_EQ(kept(), 1U);
 }
 
+TEST(NetconfCniSettings, AnEmptyListOfDirectoriesIsRefused) {
+  FakeHost host;
+  const auto module = ModuleUnderTest::create(kTable, host, "test", R"({"pluginDirs":[]})");
+  ASSERT_FALSE(module.ok());
+  EXPECT_THAT(module.error().message(), HasSubstr("config.pluginDirs: names no directory"));
+}
+
 }  // namespace
 }  // namespace drasriov::netconf_cni
