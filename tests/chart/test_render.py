@@ -1,0 +1,344 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What helm makes of values: which objects, and what the pods are allowed. No cluster."""
+import re
+import subprocess
+
+import pytest
+import yaml
+
+from chart import EXAMPLES, FOLDER, KUBERNETES, NAMESPACE, ROOT, Refused, modules
+
+DIGEST = "@sha256:" + "0123456789abcdef" * 4
+
+
+def vendor(**source):
+    return {"name": "acme", "source": {"image": "images.example/acme" + DIGEST, "path": "/lib/acme.so", **source}}
+
+
+def test_lint(chart):
+    for values in ((), *[("--values", e) for e in EXAMPLES]):
+        chart.helm("lint", FOLDER, "--strict", "--namespace", NAMESPACE, "--kube-version", KUBERNETES, *values)
+
+
+def test_objects_of_the_defaults(chart):
+    objects = chart.render(crds=True)
+    assert sorted((o["kind"], o["metadata"]["name"]) for o in objects) == sorted([
+        ("CustomResourceDefinition", "sriovresourcefilters.sriovnetwork.openshift.io"),
+        ("ServiceAccount", "sriov-dra-driver-sriov-service-account"),
+        ("ConfigMap", "sriov-dra-driver-sriov-config"),
+        ("ClusterRole", "sriov-dra-driver-sriov-role"),
+        ("ClusterRole", "sriov-dra-driver-sriov-filters-edit"),
+        ("ClusterRole", "sriov-dra-driver-sriov-filters-view"),
+        ("ClusterRoleBinding", "sriov-dra-driver-sriov-role-binding"),
+        ("DaemonSet", "sriov-dra-driver-sriov-kubeletplugin"),
+        ("DeviceClass", "sriovnetwork.openshift.io"),
+        ("ValidatingAdmissionPolicy", "sriov-dra-driver-sriov-own-node"),
+        ("ValidatingAdmissionPolicyBinding", "sriov-dra-driver-sriov-own-node"),
+        ("ValidatingAdmissionPolicy", "sriov-dra-driver-sriov-vf-config"),
+        ("ValidatingAdmissionPolicyBinding", "sriov-dra-driver-sriov-vf-config"),
+        ("ConfigMap", "sriov-dra-driver-sriov-verify"),
+        ("Job", "sriov-dra-driver-sriov-verify"),
+    ])
+
+
+def test_each_switch_removes_its_objects(chart):
+    off = chart.render({
+        "serviceAccount": {"create": False, "name": "theirs"}, "rbac": {"create": False, "filterRoles": False},
+        "deviceClass": {"create": False}, "verifyBeforeUpgrade": False,
+        "admissionPolicies": {"ownNode": {"enabled": False}, "vfConfig": {"enabled": False}}})
+    assert off.kinds() == {"ConfigMap", "DaemonSet"}
+    assert off.pod["serviceAccountName"] == "theirs"
+
+
+def test_values_of_the_go_chart_have_their_meaning(chart):
+    objects = chart.render({
+        "fullnameOverride": "net", "namespaceOverride": "elsewhere", "selectorLabelsOverride": {"app": "vf"},
+        "imagePullSecrets": [{"name": "pull"}], "image": {"repository": "a/b", "tag": "v9", "pullPolicy": "Always"},
+        "serviceAccount": {"annotations": {"for": "us"}},
+        "kubeletPlugin": {
+            "priorityClassName": "high", "updateStrategy": {"type": "OnDelete"}, "podAnnotations": {"note": "text"},
+            "podSecurityContext": {"fsGroup": 7}, "nodeSelector": {"with": "vfs"}, "tolerations": [{"operator": "Exists"}],
+            "affinity": {"nodeAffinity": {}}, "kubeletRegistrarDirectoryPath": "/r", "kubeletPluginsDirectoryPath": "/p",
+            "nriPluginName": "me", "nriPluginIndex": 17, "defaultInterfacePrefix": "vf",
+            "containers": {"plugin": {"securityContext": {"privileged": True}, "resources": {"limits": {"cpu": 1}},
+                                      "healthcheckPort": 4321}}},
+        "logging": {"level": 7, "format": "json"}})
+    daemon_set, pod, container = objects.of("DaemonSet"), objects.pod, objects.container
+    assert daemon_set["metadata"]["name"] == "net-kubeletplugin"
+    assert daemon_set["metadata"]["namespace"] == "elsewhere"
+    assert daemon_set["spec"]["updateStrategy"]["type"] == "OnDelete"
+    assert daemon_set["spec"]["selector"]["matchLabels"]["app"] == "vf"
+    assert daemon_set["spec"]["template"]["metadata"]["labels"]["app"] == "vf"
+    assert daemon_set["spec"]["template"]["metadata"]["annotations"]["note"] == "text"
+    assert objects.of("ServiceAccount")["metadata"]["annotations"] == {"for": "us"}
+    assert objects.of("ClusterRoleBinding")["subjects"] == [
+        {"kind": "ServiceAccount", "name": "net-service-account", "namespace": "elsewhere"}]
+    assert (pod["priorityClassName"], pod["nodeSelector"], pod["tolerations"]) == ("high", {"with": "vfs"}, [{"operator": "Exists"}])
+    assert (pod["affinity"], pod["securityContext"], pod["imagePullSecrets"]) == (
+        {"nodeAffinity": {}}, {"fsGroup": 7}, [{"name": "pull"}])
+    assert (container["image"], container["imagePullPolicy"]) == ("a/b:v9", "Always")
+    assert container["securityContext"] == {"privileged": True}
+    assert container["resources"]["limits"] == {"cpu": 1}
+    assert {p["containerPort"] for p in container["ports"]} == {4321}
+    assert {"/r", "/p/sriovnetwork.openshift.io"} <= objects.host_paths()
+    configuration = yaml.safe_load(objects.configuration)
+    assert {k: configuration[k] for k in (
+        "kubeletRegistrarDirectory", "kubeletPluginsDirectory", "nriPluginName", "nriPluginIndex", "defaultInterfacePrefix",
+        "healthcheckPort", "verbosity", "logFormat", "namespace")} == {
+            "kubeletRegistrarDirectory": "/r", "kubeletPluginsDirectory": "/p", "nriPluginName": "me", "nriPluginIndex": "17",
+            "defaultInterfacePrefix": "vf", "healthcheckPort": 4321, "verbosity": 7, "logFormat": "json",
+            "namespace": "elsewhere"}
+
+
+def test_driver_values_that_the_go_chart_ignores(chart):
+    configuration = yaml.safe_load(chart.render(
+        {"driver": {"namespace": "filters", "defaultInterfacePrefix": "net"}}).configuration)
+    assert (configuration["namespace"], configuration["defaultInterfacePrefix"]) == ("filters", "net")
+
+
+def test_extra_configuration_is_laid_over(chart):
+    configuration = yaml.safe_load(chart.render({"driver": {"extraConfig": {"roots": {"sys": "/captured"}, "verbosity": 9}}})
+                                   .configuration)
+    assert configuration["roots"] == {"sys": "/captured"}
+    assert configuration["verbosity"] == 9
+    assert configuration["advertise"] == "all"
+
+
+def test_another_driver_name_goes_everywhere(chart):
+    objects = chart.render({"driver": {"name": "vf.example.com"}})
+    text = yaml.safe_dump_all(objects)
+    assert objects.of("CustomResourceDefinition")["spec"]["group"] == "vf.example.com"
+    assert objects.of("CustomResourceDefinition")["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    assert objects.of("DeviceClass")["metadata"]["name"] == "vf.example.com"
+    assert "/var/lib/kubelet/plugins/vf.example.com" in objects.host_paths()
+    assert "openshift.io" not in text
+
+
+def test_one_value_moves_kubelet(chart):
+    objects = chart.render({"kubeletRootDirectory": "/data/kubelet"})
+    assert {"/data/kubelet/plugins_registry", "/data/kubelet/plugins/sriovnetwork.openshift.io"} <= objects.host_paths()
+    assert not [path for path in objects.host_paths() if path.startswith("/var/lib/kubelet")]
+
+
+def test_a_mount_is_where_the_node_has_it(chart):
+    """Socket paths are told to kubelet, device paths to the runtime: they must be the node's."""
+    for files in ((), *[(e,) for e in EXAMPLES]):
+        objects = chart.render(files=files)
+        places = {m["name"]: m["mountPath"] for m in objects.container["volumeMounts"]}
+        for volume in objects.pod["volumes"]:
+            if "hostPath" in volume:
+                assert places[volume["name"]] == volume["hostPath"]["path"]
+
+
+def test_a_changed_configuration_starts_the_pods_anew(chart):
+    def annotations(**values):
+        return chart.render(values).of("DaemonSet")["spec"]["template"]["metadata"]["annotations"]
+    assert annotations()["checksum/config"] == annotations()["checksum/config"]
+    assert annotations()["checksum/config"] != annotations(driver={"advertise": "filtered"})["checksum/config"]
+
+
+def test_probes_ask_the_address_that_the_driver_serves(chart):
+    objects = chart.render({"kubeletPlugin": {"containers": {"plugin": {"healthcheckPort": 4000}}}})
+    probes = {k: objects.container[k]["grpc"] for k in ("startupProbe", "livenessProbe", "readinessProbe")}
+    assert probes == {"startupProbe": {"port": 4000, "service": "liveness"},
+                      "livenessProbe": {"port": 4000, "service": "liveness"}, "readinessProbe": {"port": 4000}}
+    assert yaml.safe_load(objects.configuration)["healthcheckAddress"] == "${HOST_IP}"
+    assert [e["valueFrom"]["fieldRef"]["fieldPath"] for e in objects.container["env"]] == ["spec.nodeName", "status.hostIP"]
+
+
+def test_no_port_no_probes(chart):
+    objects = chart.render({"kubeletPlugin": {"containers": {"plugin": {"healthcheckPort": -1}}}})
+    assert not [k for k in objects.container if k.endswith("Probe") or k == "ports"]
+
+
+# Builtin modules → hostPID and the capabilities of the minimal profile. docs/security.md gives the reasons.
+PERMISSIONS = [
+    (modules("discovery-sysfs", "cdi"), False, ["NET_ADMIN"]),
+    (modules("discovery-sysfs", "vf-state", "cdi"), False, ["NET_ADMIN"]),
+    (modules("discovery-sysfs", "mount-vhost", "cdi"), False, ["NET_ADMIN", "SYS_MODULE"]),
+    (modules("discovery-sysfs", "mount-vhost", "cdi", mount_vhost={"socketDir": "/run/vhost"}), False,
+     ["CHOWN", "FOWNER", "NET_ADMIN", "SYS_MODULE"]),
+    (modules("discovery-sysfs", "binding-vfio", "cdi"), True, ["NET_ADMIN", "SYS_MODULE", "SYS_PTRACE"]),
+    (modules("discovery-sysfs", "runtime-nri", "netconf-cni", "cdi"), True,
+     ["DAC_OVERRIDE", "NET_ADMIN", "NET_RAW", "SYS_ADMIN", "SYS_CHROOT", "SYS_PTRACE"]),
+    (modules("discovery-sysfs", "runtime-nri", "netconf-cni", "cdi", netconf_cni={"mountNamespace": "container"}), False,
+     ["NET_ADMIN", "NET_RAW", "SYS_ADMIN"]),
+]
+
+
+@pytest.mark.parametrize("listed, host_pid, capabilities", PERMISSIONS)
+def test_permissions_follow_the_modules(chart, listed, host_pid, capabilities):
+    objects = chart.render({"modules": listed, "kubeletPlugin": {"securityProfile": "minimal"}})
+    context = objects.container["securityContext"]
+    assert objects.pod["hostPID"] is host_pid
+    assert context["capabilities"] == {"drop": ["ALL"], "add": capabilities}
+    assert "privileged" not in context
+    assert context["readOnlyRootFilesystem"] is True
+    # The API server refuses a pod with this set to false beside SYS_ADMIN.
+    assert context.get("allowPrivilegeEscalation") is (None if "SYS_ADMIN" in capabilities else False)
+
+
+@pytest.mark.parametrize("listed, host_pid, capabilities", PERMISSIONS)
+def test_a_disabled_module_needs_nothing(chart, listed, host_pid, capabilities):
+    kept = {"discovery-sysfs", "cdi"}
+    off = [{**m, "enabled": m["name"] in kept} for m in listed]
+    objects = chart.render({"modules": off, "kubeletPlugin": {"securityProfile": "minimal"}})
+    assert objects.pod["hostPID"] is False
+    assert objects.container["securityContext"]["capabilities"]["add"] == ["NET_ADMIN"]
+
+
+def test_host_paths_follow_the_modules(chart):
+    always = {"/var/lib/kubelet/plugins_registry", "/var/lib/kubelet/plugins/sriovnetwork.openshift.io", "/var/run/cdi"}
+    def paths(*listed, **config):
+        return chart.render({"modules": modules("discovery-sysfs", "cdi", *listed, **config)}).host_paths() - always
+    assert paths() == set()
+    assert paths("vf-state") == set()
+    assert paths("binding-vfio") == {"/dev", "/lib/modules"}
+    assert paths("mount-vhost", mount_vhost={"socketDir": "/run/vhost"}) == {"/dev", "/lib/modules", "/run/vhost"}
+    assert paths("runtime-nri", runtime_nri={"socket": "/run/other/nri.sock"}) == {"/run/other", "/var/run/netns"}
+    assert paths("runtime-nri", "netconf-cni") == {"/var/run/nri", "/var/run/netns"}
+    assert paths("runtime-nri", "netconf-cni", netconf_cni={"mountNamespace": "container"}) == {
+        "/var/run/nri", "/var/run/netns", "/opt/cni/bin", "/var/lib/cni"}
+
+
+def test_host_pid_may_be_asked_for(chart):
+    listed = modules("discovery-sysfs", "cdi")
+    assert chart.render({"modules": listed, "kubeletPlugin": {"hostPID": True}}).pod["hostPID"] is True
+
+
+def test_a_copied_module(chart):
+    objects = chart.render({"modules": modules("discovery-sysfs", "cdi") + [vendor(delivery="initContainer")]})
+    copy, verify = objects.pod["initContainers"]
+    assert copy["image"] == "images.example/acme" + DIGEST
+    assert copy["command"] == ["install", "-D", "-m", "0644", "/lib/acme.so", "/modules/acme/acme.so"]
+    assert copy["volumeMounts"] == [{"name": "modules", "mountPath": "/modules"}]
+    mount = {"name": "modules", "subPath": "acme", "mountPath": "/opt/dra-driver-sriov/modules/acme", "readOnly": True}
+    assert mount in verify["volumeMounts"] and mount in objects.container["volumeMounts"]
+    assert verify["args"] == ["module", "verify", "builtin:discovery-sysfs", "builtin:cdi",
+                              "/opt/dra-driver-sriov/modules/acme/acme.so"]
+    assert yaml.safe_load(objects.configuration)["modules"][-1] == {
+        "name": "acme", "module": "/opt/dra-driver-sriov/modules/acme/acme.so", "enabled": True}
+
+
+def test_a_mounted_module(chart):
+    objects = chart.render({"modules": modules("discovery-sysfs", "cdi") + [vendor(delivery="imageVolume", pullPolicy="Always")]})
+    assert [c["name"] for c in objects.pod["initContainers"]] == ["verify-modules"]
+    assert {"name": "module-acme", "image": {"reference": "images.example/acme" + DIGEST, "pullPolicy": "Always"}} in \
+        objects.pod["volumes"]
+    assert yaml.safe_load(objects.configuration)["modules"][-1]["module"] == "/opt/dra-driver-sriov/modules/acme/lib/acme.so"
+
+
+def test_delivery_follows_the_cluster(chart):
+    def first_volume(kubernetes):
+        objects = chart.render({"modules": modules("discovery-sysfs", "cdi") + [vendor()]}, kubernetes=kubernetes)
+        return [v for v in objects.pod["volumes"] if "module" in v["name"] and "hostPath" not in v]
+    assert first_volume("1.35.2") == [{"name": "modules", "emptyDir": {"sizeLimit": "512Mi"}}]
+    assert first_volume("1.36.0")[0]["name"] == "module-acme"
+
+
+def test_the_upgrade_job_has_the_modules_of_the_pods(chart):
+    objects = chart.render({"modules": modules("discovery-sysfs", "cdi") + [vendor(delivery="initContainer")]})
+    job = objects.of("Job")["spec"]["template"]["spec"]
+    assert job["initContainers"] == objects.pod["initContainers"]
+    assert objects.of("ConfigMap", "-verify")["data"] == objects.of("ConfigMap", "-config")["data"]
+    assert objects.of("Job")["metadata"]["annotations"]["helm.sh/hook"] == "pre-upgrade"
+    assert [v["configMap"]["name"] for v in job["volumes"] if "configMap" in v] == ["sriov-dra-driver-sriov-verify"]
+
+
+def test_a_disabled_vendor_module_is_not_fetched(chart):
+    objects = chart.render({"modules": modules("discovery-sysfs", "cdi") + [{**vendor(), "enabled": False}]})
+    assert "initContainers" not in objects.pod
+    assert [v["name"] for v in objects.pod["volumes"] if "hostPath" not in v] == ["config"]
+
+
+def test_openshift(chart):
+    scc = chart.render({"openshift": {"securityContextConstraints": {"create": True}}}).of("SecurityContextConstraints")
+    assert scc["users"] == [f"system:serviceaccount:{NAMESPACE}:sriov-dra-driver-sriov-service-account"]
+    assert scc["allowHostPID"] is True
+    minimal = chart.render(files=[FOLDER / "examples/vfio-minimal.yaml"],
+                           values={"openshift": {"securityContextConstraints": {"create": True}}})
+    assert minimal.of("SecurityContextConstraints")["allowedCapabilities"] == \
+        minimal.container["securityContext"]["capabilities"]["add"]
+    assert minimal.of("SecurityContextConstraints")["allowPrivilegedContainer"] is False
+
+
+def test_builtin_modules_are_those_of_the_tree(chart):
+    """A module that is added to plugins/ must be known to the chart."""
+    built = {m.parent.name for m in (ROOT / "plugins").glob("*/CMakeLists.txt")
+             if "drasriov_add_module(" in m.read_text(encoding="utf-8")}
+    listed = {m["name"] for m in yaml.safe_load(chart.render().configuration)["modules"]}
+    assert listed == built
+
+
+REFUSED = [
+    ({"modul": []}, "modul"),
+    ({"image": {"repo": "x"}}, "repo"),
+    ({"modules": []}, "modules"),
+    ({"modules": [{"module": "builtin:cdi"}]}, "name"),
+    ({"modules": [{"name": "Cdi", "module": "builtin:cdi"}]}, "pattern"),
+    ({"modules": [{"name": "cdi", "module": "builtin:cdi", "failurePolicy": "Maybe"}]}, "failurePolicy"),
+    ({"modules": [{"name": "cdi", "module": "builtin:cdi", "sha256": "0"}]}, "sha256"),
+    ({"logging": {"level": 10}}, "level"),
+    ({"logging": {"format": "xml"}}, "format"),
+    ({"kubeletRootDirectory": "var/lib"}, "kubeletRootDirectory"),
+    ({"kubeletPlugin": {"securityProfile": "none"}}, "securityProfile"),
+    ({"kubeletPlugin": {"hostPID": "yes"}}, "hostPID"),
+    ({"kubeletPlugin": {"nriPluginIndex": 5}}, "nriPluginIndex"),
+    ({"kubeletPlugin": {"containers": {"plugin": {"healthcheckPort": 70000}}}}, "healthcheckPort"),
+    ({"driver": {"name": "Bad_Name"}}, "name"),
+    ({"driver": {"advertise": "some"}}, "advertise"),
+    ({"driver": {"netAttachDefNamespaces": ["a/b"]}}, "netAttachDefNamespaces"),
+    # Contradictions, said by the templates.
+    ({"modules": modules("cdi", "cdi")}, "has this name, too"),
+    ({"modules": [{"name": "x", "module": "builtin:cdii"}]}, 'there is no builtin module "cdii"'),
+    ({"modules": [{"name": "x", "module": "lib/x.so"}]}, "neither builtin:NAME nor an absolute path"),
+    ({"modules": [{"name": "x"}]}, "needs module"),
+    ({"modules": [{**vendor(), "module": "builtin:cdi"}]}, "has module and source"),
+    ({"modules": [vendor(path="acme.so")]}, "is not absolute"),
+    ({"modules": [vendor(path="/a/../b.so")]}, "without //, . and .."),
+    ({"modules": [vendor(path="/lib/")]}, "must name a file"),
+    ({"modules": [vendor(image="images.example/acme:1")]}, "without a digest"),
+    ({"modules": modules("discovery-sysfs", "netconf-cni", "cdi")}, "nothing tells it of pods"),
+    ({"kubeletPlugin": {"hostPID": False}}, "need the node's processes"),
+]
+
+
+@pytest.mark.parametrize("values, says", REFUSED)
+def test_wrong_values_are_refused(chart, values, says):
+    with pytest.raises(Refused, match=re.escape(says)):
+        chart.render(values)
+
+
+def test_namespace_default_is_refused_unless_allowed(chart):
+    with pytest.raises(Refused, match="allowDefaultNamespace"):
+        chart.render(namespace="default")
+    assert chart.render({"allowDefaultNamespace": True}, namespace="default").of("DaemonSet")
+
+
+def test_images_by_tag_may_be_allowed(chart):
+    listed = modules("discovery-sysfs", "cdi") + [vendor(image="images.example/acme:1")]
+    assert chart.render({"modules": listed, "allowModuleImagesWithoutDigest": True}).of("DaemonSet")
+
+
+def test_old_kubernetes_is_refused(chart):
+    with pytest.raises(Refused, match="kubeVersion"):
+        chart.render(kubernetes="1.33.9")
+
+
+def test_every_value_has_a_default_and_a_description():
+    schema = yaml.safe_load((FOLDER / "values.schema.json").read_text(encoding="utf-8"))
+    values = yaml.safe_load((FOLDER / "values.yaml").read_text(encoding="utf-8"))
+    def compare(described, given, at):
+        assert described.get("description"), at
+        if "properties" in described and at != "values.modules":
+            assert described["additionalProperties"] is False, at
+            assert set(given) == set(described["properties"]) - {"global"}, at
+            for name, child in described["properties"].items():
+                if name != "global":
+                    compare(child, given[name], f"{at}.{name}")
+    compare({**schema, "description": schema["title"]}, values, "values")
+
+
+def test_the_reference_of_values_is_current():
+    done = subprocess.run([ROOT / "scripts/generate-chart-docs", "--check"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
