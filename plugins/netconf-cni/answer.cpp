@@ -41,14 +41,22 @@ struct KnownText {
   std::string_view hint;
 };
 
+constexpr std::string_view kNoInterface =
+    "the device has no interface on the node: its driver makes none, or another sandbox has it";
+
 /// What plugins of the field say with code 999 or none.
-constexpr std::array<KnownText, 6> kKnownTexts = {{
+constexpr std::array<KnownText, 11> kKnownTexts = {{
     {"is already allocated", "another sandbox has the VF by the plugin's records: delete that pod"},
     {"failed to find plugin", "install the plugin that it calls (`ipam.type`) beside it"},
     {"no IP addresses available", "the range of `ipam` is used up: enlarge it, or release leases"},
     {"operation not permitted", "the driver's container needs CAP_NET_ADMIN and CAP_SYS_ADMIN"},
     {"file exists", "the sandbox has an interface of that name: set another `ifName`"},
     {"dhcp.sock", "`ipam` of type dhcp needs the daemon of the dhcp plugin on this node"},
+    {"cannot unmarshal", "correct spec.config: a field has another type than the plugin reads"},
+    {"no net directory under", kNoInterface},
+    {"failed to find network device", kNoInterface},
+    {"driver: no such file or directory", "the device is bound to no kernel driver: bind it"},
+    {"Link not found", "spec.config names an interface (`master`, `device`) that the node lacks"},
 }};
 
 std::string hint_for(int code, const std::string& text) {
@@ -72,6 +80,12 @@ std::string text_of(const Json& object, const char* key) {
 }
 
 }  // namespace
+
+bool nothing_to_delete(const PluginFailure& failure) {
+  // host-device: the interface has left the sandbox; its IPAM's DEL has run before.
+  return failure.code == kContainerUnknown ||
+         failure.error.message().find("in containerNS: Link not found") != std::string::npos;
+}
 
 std::string excerpt(std::string_view text, std::size_t most) {
   std::string out;

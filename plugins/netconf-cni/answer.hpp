@@ -20,6 +20,9 @@ struct PluginFailure {
   sdk::Error error;
 };
 
+/// A DEL that failed because there is nothing left to take back, which is success.
+[[nodiscard]] bool nothing_to_delete(const PluginFailure& failure);
+
 /// REQUIRES: the program did not exit with 0.
 [[nodiscard]] PluginFailure read_failure(const sdk::ExecResult& ended);
 

@@ -334,7 +334,7 @@ sdk::Result<std::string> NetconfCni::run(const Call& call, const Network& networ
   }
   if (!good) {
     const PluginFailure failure = read_failure(*ended);
-    if (operation.command == "DEL" && failure.code == kContainerUnknown) return std::string();
+    if (operation.command == "DEL" && nothing_to_delete(failure)) return std::string();
     return failure.error.with_context(what);
   }
   if (operation.command == "ADD" && ended->truncated && ended->output.size() == kMostOutputBytes) {

@@ -35,6 +35,14 @@ TEST(CniAnswer, OfKnownErrorsHasAHint) {
   EXPECT_THAT(full.error.hint(), HasSubstr("`ipam` is used up"));
 }
 
+TEST(CniAnswer, ADelThatFindsNothingIsDone) {
+  EXPECT_TRUE(nothing_to_delete(failure(R"({"code":3,"msg":"unknown container"})")));
+  EXPECT_TRUE(nothing_to_delete(
+      failure(R"({"code":999,"msg":"failed to find \"net1\" in containerNS: Link not found"})")));
+  EXPECT_FALSE(nothing_to_delete(failure(R"({"code":999,"msg":"Link not found"})")));
+  EXPECT_FALSE(nothing_to_delete(failure("", "failed")));
+}
+
 TEST(CniAnswer, ThatIsNoneIsQuoted) {
   EXPECT_EQ(failure("", "panic: oops\n\tat x").error.message(),
             "exit status 1 without a CNI error: \"panic: oops at x\"");
