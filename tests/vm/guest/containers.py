@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""containerd with NRI and CDI, and kubelet's part towards it: sandboxes and containers through CRI."""
+import json
+import os
+import subprocess
+
+import grpc
+
+import cri_pb2 as cri
+from machine import PATIENCE, run, wait_for
+from node import Unreachable, call
+
+SOCKET = "/run/containerd/containerd.sock"
+LOG = "/share/out/containerd.log"
+IMAGE = "test.local/busybox:1"
+# The cluster's own network: an interface eth0 in each pod.
+CLUSTER_NETWORK = {"cniVersion": "1.0.0", "name": "cluster", "plugins": [
+    {"type": "bridge", "bridge": "cluster0", "isGateway": True, "ipMasq": False,
+     "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.244.0.0/24"}]]}}]}
+CONFIG = """\
+version = 3
+root = '/var/lib/containerd'
+state = '/run/containerd'
+[plugins.'io.containerd.cri.v1.images'.pinned_images]
+  sandbox = 'test.local/pause:1'
+[plugins.'io.containerd.cri.v1.runtime']
+  cdi_spec_dirs = ['/var/run/cdi']
+  [plugins.'io.containerd.cri.v1.runtime'.cni]
+    bin_dirs = ['/opt/cni/bin']
+    conf_dir = '/etc/cni/net.d'
+"""
+
+
+class Refused(Exception):
+    """The runtime's own words."""
+
+
+class Sandbox:
+    def __init__(self, id_, pod, config):
+        self.id, self.pod, self.config = id_, pod, config
+        self.containers = []
+
+
+class Runtime:
+    def __init__(self):
+        self.process = None
+        self.sandboxes = []
+
+    def start(self):
+        os.makedirs("/etc/cni/net.d", exist_ok=True)
+        with open("/etc/cni/net.d/10-cluster.conflist", "w", encoding="utf-8") as file:
+            json.dump(CLUSTER_NETWORK, file)
+        with open("/run/containerd.toml", "w", encoding="utf-8") as file:
+            file.write(CONFIG)
+        with open(LOG, "ab") as log:
+            self.process = subprocess.Popen(["containerd", "-c", "/run/containerd.toml"], stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log)
+
+        def ready():
+            assert self.process.poll() is None, f"containerd ended with status {self.process.returncode}"
+            try:
+                conditions = self._call("Status", cri.Nothing(), cri.StatusResponse, 30).status.conditions
+            except Refused:
+                return False
+            return conditions and all(c.status for c in conditions)
+        wait_for(lambda: os.path.exists(SOCKET), "containerd's socket")
+        wait_for(ready, "containerd to be ready")
+        if IMAGE not in run("ctr", "-n", "k8s.io", "images", "ls", "-q"):
+            run("ctr", "-n", "k8s.io", "images", "import", "/opt/busybox.tar")
+        return self
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        os.unlink(SOCKET)
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(PATIENCE)
+
+    def _call(self, method, request, response, timeout=300):
+        with grpc.insecure_channel(f"unix:{SOCKET}") as channel:
+            try:
+                return call(channel, f"/runtime.v1.RuntimeService/{method}", request, response, timeout)
+            except Unreachable as error:
+                raise Refused(str(error)) from error
+
+    def run_sandbox(self, pod):
+        config = cri.PodSandboxConfig(
+            metadata=cri.PodSandboxMetadata(name=pod.name, uid=pod.uid, namespace="default"), hostname=pod.name,
+            log_directory="/run/pod-logs", linux=cri.LinuxPodSandboxConfig(),
+            labels={"io.kubernetes.pod.name": pod.name, "io.kubernetes.pod.namespace": "default",
+                    "io.kubernetes.pod.uid": pod.uid})
+        answer = self._call("RunPodSandbox", cri.RunPodSandboxRequest(config=config), cri.RunPodSandboxResponse)
+        sandbox = Sandbox(answer.pod_sandbox_id, pod, config)
+        self.sandboxes.append(sandbox)
+        return sandbox
+
+    def run_container(self, sandbox, cdi_names=()):
+        config = cri.ContainerConfig(
+            metadata=cri.ContainerMetadata(name=f"c{len(sandbox.containers)}"), image=cri.ImageSpec(image=IMAGE),
+            command=["/bin/sleep", "100000"], linux=cri.LinuxContainerConfig(),
+            mounts=[cri.Mount(container_path="/bin/vfio_user", host_path="/usr/bin/vfio_user", readonly=True)],
+            cdi_devices=[cri.CdiDevice(name=name) for name in cdi_names])
+        created = self._call("CreateContainer", cri.CreateContainerRequest(
+            pod_sandbox_id=sandbox.id, config=config, sandbox_config=sandbox.config), cri.CreateContainerResponse)
+        self._call("StartContainer", cri.ContainerRequest(container_id=created.container_id), cri.Nothing)
+        sandbox.containers.append(created.container_id)
+        return created.container_id
+
+    def execute(self, container, *words):
+        """What it writes; it must end with 0."""
+        done = self._call("ExecSync", cri.ExecSyncRequest(container_id=container, cmd=words, timeout=120),
+                          cri.ExecSyncResponse)
+        assert done.exit_code == 0, f"{words}: {done.exit_code}: {done.stdout.decode()}{done.stderr.decode()}"
+        return done.stdout.decode()
+
+    def remove_sandbox(self, sandbox):
+        """As kubelet ends a pod: stop, which must succeed, then remove."""
+        self._call("StopPodSandbox", cri.PodSandboxRequest(pod_sandbox_id=sandbox.id), cri.Nothing)
+        self._call("RemovePodSandbox", cri.PodSandboxRequest(pod_sandbox_id=sandbox.id), cri.Nothing)
+        self.sandboxes.remove(sandbox)
+
+    def network_namespace(self, sandbox):
+        """Of the sandbox's first process."""
+        state = json.loads(run("runc", "--root", "/run/containerd/runc/k8s.io", "state", sandbox.id))
+        return f"/proc/{state['pid']}/ns/net"
+
+    def links(self, sandbox):
+        """Interface name → what iproute2 says, inside the pod."""
+        shown = run("nsenter", f"--net={self.network_namespace(sandbox)}", "ip", "-json", "-details", "address", "show")
+        return {entry["ifname"]: entry for entry in json.loads(shown)}

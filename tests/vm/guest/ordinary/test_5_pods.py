@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pods with containerd, NRI and the reference CNI plugins."""
+import pytest
+import yaml
+
+import machine
+from capture import capture
+from conftest import differences
+from containers import Runtime
+from machine import PF0, PF1, netdev, vfs, wait_for
+from node import Pod
+
+
+@pytest.fixture(scope="module")
+def containerd():
+    runtime = Runtime().start()
+    yield runtime
+    runtime.stop()
+
+
+@pytest.fixture
+def runtime(containerd):
+    yield containerd
+    for sandbox in list(containerd.sandboxes):
+        containerd.remove_sandbox(sandbox)
+
+
+@pytest.fixture
+def node(node, runtime):
+    """Taken down before the runtime's sandboxes are: a test that fails must not leave pods behind it."""
+    for number in (1, 2, 3, 4):
+        node.network(f"net{number}", {
+            "type": "host-device",
+            "ipam": {"type": "static", "addresses": [{"address": f"10.56.0.{number}/24"}]}},
+            {"type": "tuning", "mtu": 1400, "mac": f"02:00:00:00:56:0{number}"})
+    yield node
+    for sandbox in list(runtime.sandboxes):
+        runtime.remove_sandbox(sandbox)
+
+
+def start_pod(node, runtime, *addresses, **config):
+    """As kubelet does it. Returns claim, sandbox and container."""
+    pod = Pod()
+    claim = node.claim(*addresses, pod=pod, **config)
+    names = node.prepare(claim)
+    sandbox = runtime.run_sandbox(pod)
+    return claim, sandbox, runtime.run_container(sandbox, names)
+
+
+def end_pod(node, runtime, claim, sandbox):
+    runtime.remove_sandbox(sandbox)
+    node.unprepare(claim)
+
+
+def addresses(link):
+    return [f"{a['local']}/{a['prefixlen']}" for a in link["addr_info"] if a["family"] == "inet"]
+
+
+def network_data(node, claim):
+    """What the claim's status says of its network, once it does."""
+    def read():
+        text = machine.run("cat", f"/data/cluster/claim-{claim.uid}.yaml")
+        entries = yaml.safe_load(text).get("status", {}).get("devices") or []
+        return [e["networkData"] for e in entries if e.get("networkData")]
+    return wait_for(read, "networkData in the claim's status")
+
+
+def test_two_pods_talk_through_the_card(driver, runtime):
+    first, second = vfs(PF0)[0], vfs(PF0)[1]
+    one = start_pod(driver, runtime, first, ifName="net1", netAttachDefName="net1")
+    two = start_pod(driver, runtime, second, ifName="data0", netAttachDefName="net2")
+    links = runtime.links(one[1])
+    assert set(links) == {"lo", "eth0", "net1"}
+    link = links["net1"]
+    assert (link["mtu"], link["address"], addresses(link)) == (1400, "02:00:00:00:56:01", ["10.56.0.1/24"])
+    assert set(runtime.links(two[1])) == {"lo", "eth0", "data0"}
+    capture("e-vfs-in-pods")
+    assert netdev(first) is None, "in the host there is nothing left of it"
+    data = network_data(driver, one[0])
+    assert data == [{"interfaceName": "net1", "ips": ["10.56.0.1/24"], "hardwareAddress": "02:00:00:00:56:01"}]
+    wait_for(lambda: "LOWER_UP" in runtime.links(one[1])["net1"]["flags"], "the carrier")
+    said = wait_for(lambda: ping(runtime, one[2], "10.56.0.2"), "an answer through the card's switch")
+    assert " 0% packet loss" in said
+    for claim, sandbox, _ in (one, two):
+        end_pod(driver, runtime, claim, sandbox)
+    assert not differences()
+
+
+def ping(runtime, container, address):
+    try:
+        return runtime.execute(container, "busybox", "ping", "-c", "3", "-W", "5", address)
+    except AssertionError:
+        return None
+
+
+def test_two_vfs_in_one_pod(driver, runtime):
+    """Of two ports, named by the driver."""
+    pod = Pod()
+    claims = [driver.claim(vfs(PF0)[2], pod=pod, netAttachDefName="net3"),
+              driver.claim(vfs(PF1)[2], pod=pod, netAttachDefName="net4")]
+    names = [name for claim in claims for name in driver.prepare(claim)]
+    sandbox = runtime.run_sandbox(pod)
+    container = runtime.run_container(sandbox, dict.fromkeys(names))
+    links = runtime.links(sandbox)
+    assert set(links) == {"lo", "eth0", "vfnet0", "vfnet1"}
+    assert [addresses(links[name]) for name in ("vfnet0", "vfnet1")] == [["10.56.0.3/24"], ["10.56.0.4/24"]]
+    environment = runtime.execute(container, "env")
+    assert f"SRIOVNETWORK_PCI_ADDRESSES={vfs(PF0)[2]},{vfs(PF1)[2]}" in environment
+    runtime.remove_sandbox(sandbox)
+    for claim in claims:
+        driver.unprepare(claim)
+    assert not differences()
+
+
+def test_a_pod_that_drives_its_vf_itself(driver, runtime):
+    vf = vfs(PF1)[0]
+    claim, sandbox, container = start_pod(driver, runtime, vf, driver="vfio-pci")
+    said = runtime.execute(container, "/bin/vfio_user", machine.group(vf), vf)
+    assert "map dma: ok" in said and "reset: ok" in said
+    assert f"_VFIO_DEVICE=/dev/vfio/{machine.group(vf)}" in runtime.execute(container, "env")
+    end_pod(driver, runtime, claim, sandbox)
+    assert not differences()
+
+
+def test_the_runtime_is_killed_while_a_pod_runs(driver, runtime):
+    vf = vfs(PF0)[3]
+    claim, sandbox, _ = start_pod(driver, runtime, vf, ifName="net1", netAttachDefName="net1")
+    runtime.kill()
+    runtime.start()
+    assert "net1" in runtime.links(sandbox)
+    # A new pod goes the whole way: the driver has connected again.
+    other = start_pod(driver, runtime, vfs(PF0)[1], ifName="net1", netAttachDefName="net2")
+    assert "net1" in runtime.links(other[1])
+    end_pod(driver, runtime, other[0], other[1])
+    end_pod(driver, runtime, claim, sandbox)
+    assert not differences()
+
+
+def test_a_sandbox_that_starts_while_the_driver_is_away(driver, runtime):
+    """The runtime asks nobody then. The driver makes up for it, and until it has, no container of the claim starts."""
+    pod = Pod()
+    claim = driver.claim(vfs(PF0)[0], pod=pod, ifName="net1", netAttachDefName="net1")
+    names = driver.prepare(claim)
+    driver.kill()
+    sandbox = runtime.run_sandbox(pod)
+    assert "net1" not in runtime.links(sandbox)
+    driver.start()
+    wait_for(lambda: "net1" in runtime.links(sandbox), "the missed attach")
+    runtime.run_container(sandbox, names)
+    end_pod(driver, runtime, claim, sandbox)
+    assert not differences()
+
+
+def test_the_driver_is_killed_while_a_pod_runs_and_ends(driver, runtime):
+    """The pod ends while nobody listens: the next start finds the device back in the host, under the pod's name."""
+    vf = vfs(PF0)[0]
+    claim, sandbox, _ = start_pod(driver, runtime, vf, ifName="net1", netAttachDefName="net1")
+    driver.kill()
+    runtime.remove_sandbox(sandbox)
+    wait_for(lambda: netdev(vf), "the interface in the host")
+    driver.start()
+    driver.unprepare(claim)
+    assert not differences()
+
+
+def test_unprepare_before_the_sandbox_is_stopped(driver, runtime):
+    """Not kubelet's order, but nothing forbids it."""
+    vf = vfs(PF1)[1]
+    claim, sandbox, _ = start_pod(driver, runtime, vf, ifName="net1", netAttachDefName="net1")
+    driver.unprepare(claim)
+    assert "net1" not in runtime.links(sandbox)
+    assert not differences()
+    runtime.remove_sandbox(sandbox)
+    assert not differences()
