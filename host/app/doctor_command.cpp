@@ -42,11 +42,11 @@ void ask_cluster(const config::Configuration& configuration, const config::Envir
 Result<doctor::Facts> recorded_facts(const std::filesystem::path& file) {
   const auto text = read_file(file);
   if (!text) return text.error();
-  const auto json = nlohmann::json::parse(*text, nullptr, false);
-  if (json.is_discarded())
+  const auto parsed = nlohmann::json::parse(*text, nullptr, false);
+  if (parsed.is_discarded())
     return Error(Code::kInvalidArgument, file.native() + " is not JSON",
                  "give the file facts.json of a bundle");
-  auto facts = doctor::facts_from_json(json);
+  auto facts = doctor::facts_from_json(parsed);
   return facts ? std::move(facts) : facts.error().with_context(file.native());
 }
 

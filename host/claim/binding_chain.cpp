@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "host/base/fault_point.hpp"
+#include "host/claim/find_binding.hpp"
 #include "host/device/pci_address.hpp"
 
 namespace drasriov::claim {
@@ -33,13 +34,6 @@ class StepRequest {
   device::Device device_;
   module::BindingRequest request_;
 };
-
-module::Binding* find_binding(const module::Modules& modules, std::string_view instance) {
-  const auto found = std::ranges::find_if(modules.binding, [&](const module::Binding* binding) {
-    return binding->instance() == instance;
-  });
-  return found == modules.binding.end() ? nullptr : *found;
-}
 
 /// "vfio: prepare 0000-08-00-2": who did what to which device.
 std::string action(const DeviceRecord& device, std::size_t step, std::string_view verb) {

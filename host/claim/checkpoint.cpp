@@ -71,14 +71,14 @@ Result<Json> parse(std::string_view text) {
 }
 
 /// A member; null and absent are the same, as in Go.
-const Json* member(const Json& object, std::string_view name) {
+const Json* go_member(const Json& object, std::string_view name) {
   if (!object.is_object()) throw Malformed{"an object is expected around " + std::string(name)};
   const auto found = object.find(name);
   return found == object.end() || found->is_null() ? nullptr : &*found;
 }
 
 const Json& needed(const Json& object, std::string_view name) {
-  const Json* found = member(object, name);
+  const Json* found = go_member(object, name);
   if (found == nullptr) throw Malformed{std::string(name) + " is missing"};
   return *found;
 }
@@ -86,7 +86,7 @@ const Json& needed(const Json& object, std::string_view name) {
 /// Text that is empty, or passes `check`.
 template <typename Check>
 std::string text(const Json& object, std::string_view name, Check check) {
-  const Json* found = member(object, name);
+  const Json* found = go_member(object, name);
   if (found == nullptr) return {};
   if (!found->is_string()) throw Malformed{std::string(name) + " is not a string"};
   auto value = found->get<std::string>();
@@ -114,7 +114,7 @@ bool is_request(std::string_view request) {
 
 std::vector<std::string> texts(const Json& object, std::string_view key) {
   std::vector<std::string> out;
-  const Json* found = member(object, key);
+  const Json* found = go_member(object, key);
   if (found == nullptr) return out;
   if (!found->is_array()) throw Malformed{std::string(key) + " is not a list"};
   for (const Json& element : *found) {
@@ -135,7 +135,7 @@ VfConfig read_config(const Json* json) {
   config.if_name = text(*json, "ifName", is_interface_name);
   config.net_attach_def_name = text(*json, "netAttachDefName", is_dns_subdomain);
   config.net_attach_def_namespace = text(*json, "netAttachDefNamespace", is_dns_label);
-  if (const Json* vhost = member(*json, "addVhostMount")) {
+  if (const Json* vhost = go_member(*json, "addVhostMount")) {
     if (!vhost->is_boolean()) throw Malformed{"addVhostMount is not a boolean"};
     config.add_vhost_mount = vhost->get<bool>();
   }
@@ -161,7 +161,7 @@ CheckpointDevice read_device(const Json& json) {
     throw Malformed{"PciAddress " + shown(device.pci_address) + " is not that of device " +
                     device.device};
   }
-  device.config = read_config(member(json, "Config"));
+  device.config = read_config(go_member(json, "Config"));
   device.original_driver = text(json, "OriginalDriver", is_driver_name);
   device.interface_name = text(json, "IfName", is_interface_name);
   device.netconf_json = text(json, "NetAttachDefConfig", any_text);
@@ -169,7 +169,7 @@ CheckpointDevice read_device(const Json& json) {
       !Json::parse(device.netconf_json, nullptr, /*allow_exceptions=*/false).is_object()) {
     throw Malformed{"NetAttachDefConfig is not a JSON object"};
   }
-  const Json* edits = member(json, "ContainerEdits");
+  const Json* edits = go_member(json, "ContainerEdits");
   if (edits != nullptr && !edits->is_object()) throw Malformed{"ContainerEdits is not an object"};
   device.edits_json = edits == nullptr ? "{}" : object_text(*edits);
   return device;
@@ -284,7 +284,7 @@ Result<Checkpoint> decode_checkpoint(std::string_view text) {
   }
   try {
     const Json& v1 = needed(*json, "v1");
-    const Json* pods = member(v1, "preparedClaimsByPodUID");
+    const Json* pods = go_member(v1, "preparedClaimsByPodUID");
     return pods == nullptr ? Checkpoint() : read_claims(*pods);
   } catch (const Malformed& malformed) {
     return lost(malformed.what);

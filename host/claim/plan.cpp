@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "host/base/names.hpp"
+#include "host/claim/find_binding.hpp"
 #include "host/device/pci_address.hpp"
 
 namespace drasriov::claim {
@@ -58,13 +59,6 @@ Result<device::Device> find_device(const AllocatedDevice& wanted,
                "the number of virtual functions was changed after the claim was allocated; delete "
                "the pod, so that the "
                "scheduler chooses again");
-}
-
-module::Binding* find_binding(const module::Modules& modules, std::string_view instance) {
-  const auto found = std::ranges::find_if(modules.binding, [&](const module::Binding* binding) {
-    return binding->instance() == instance;
-  });
-  return found == modules.binding.end() ? nullptr : *found;
 }
 
 bool owns(const module::Binding& binding, std::string_view field) {

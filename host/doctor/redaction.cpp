@@ -5,6 +5,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
+#include <utility>
 
 namespace drasriov::doctor {
 namespace {
@@ -216,7 +217,7 @@ std::optional<nlohmann::ordered_json> parse_shallow(std::string_view text) {
   try {
     auto json = nlohmann::ordered_json::parse(text, is_shallow, false);
     if (json.is_discarded()) return std::nullopt;
-    return json;
+    return std::make_optional(std::move(json));
   } catch (const std::length_error&) {
     return std::nullopt;
   }

@@ -12,9 +12,9 @@ namespace drasriov::module {
 namespace {
 
 /// The request as the C struct; borrows from it.
-class RequestView {
+class BindingRequestView {
  public:
-  explicit RequestView(const BindingRequest& request) : device_(*request.device) {
+  explicit BindingRequestView(const BindingRequest& request) : device_(*request.device) {
     if (request.consumers != nullptr) {
       for (const Consumer& consumer : *request.consumers) {
         consumers_.push_back(
@@ -33,8 +33,8 @@ class RequestView {
                 .consumers = consumers_.data(),
                 .consumer_count = consumers_.size()};
   }
-  RequestView(const RequestView&) = delete;
-  RequestView& operator=(const RequestView&) = delete;
+  BindingRequestView(const BindingRequestView&) = delete;
+  BindingRequestView& operator=(const BindingRequestView&) = delete;
 
   [[nodiscard]] const drasriov_binding_request* get() const noexcept { return &request_; }
 
@@ -117,7 +117,7 @@ class BindingAdapter final : public Binding {
 
   [[nodiscard]] bool handles(const BindingRequest& request, bool field_set) override {
     if (!DRASRIOV_HAS(&table_, handles)) return field_set;
-    const RequestView view(request);
+    const BindingRequestView view(request);
     bool answer = false;
     auto status = invoke_plain(core_, "handles",
                                [&] { answer = table_.handles(core_.module, view.get()) != 0; });
@@ -147,7 +147,7 @@ class BindingAdapter final : public Binding {
   [[nodiscard]] Status prepare(const Call& call, const BindingRequest& request,
                                std::string_view snapshot, PrepareSink& sink) override {
     const ThreadTags::Worker tag(core_.tags, "prepare", subject(request));
-    const RequestView view(request);
+    const BindingRequestView view(request);
     Preparation preparation{sink};
     const drasriov_prepare_sink abi_sink = preparation.abi();
     auto status =
@@ -169,7 +169,7 @@ class BindingAdapter final : public Binding {
                               std::string_view snapshot) override {
     if (!DRASRIOV_HAS(&table_, settle)) return {};
     const ThreadTags::Worker tag(core_.tags, "settle", subject(request));
-    const RequestView view(request);
+    const BindingRequestView view(request);
     return invoke(core_, "settle", call, [&](const drasriov_call* abi_call, drasriov_error* error) {
       return table_.settle(core_.module, abi_call, view.get(), to_abi_bytes(snapshot), error);
     });
@@ -178,7 +178,7 @@ class BindingAdapter final : public Binding {
   [[nodiscard]] Status unprepare(const Call& call, const BindingRequest& request,
                                  std::string_view snapshot, std::string_view state) override {
     const ThreadTags::Worker tag(core_.tags, "unprepare", subject(request));
-    const RequestView view(request);
+    const BindingRequestView view(request);
     return invoke(core_, "unprepare", call,
                   [&](const drasriov_call* abi_call, drasriov_error* error) {
                     return table_.unprepare(core_.module, abi_call, view.get(),
@@ -196,7 +196,7 @@ class BindingAdapter final : public Binding {
                                              decltype(drasriov_binding_v1::snapshot) function,
                                              const Call& call, const BindingRequest& request) {
     const ThreadTags::Worker tag(core_.tags, name, subject(request));
-    const RequestView view(request);
+    const BindingRequestView view(request);
     std::string taken;
     const drasriov_snapshot_sink sink = {
         .struct_size = sizeof(drasriov_snapshot_sink),

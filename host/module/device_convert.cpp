@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t kMostEntries = 32;
 constexpr std::size_t kMostValues = 48;
-constexpr std::size_t kLongestString = 64;
+constexpr std::size_t kLongestAttributeText = 64;
 
 constexpr bool is_digit(char c) noexcept {
   return c >= '0' && c <= '9';
@@ -49,7 +49,7 @@ bool is_identifier_list(std::string_view text, bool numeric_rule) noexcept {
 
 Result<std::string> checked_text(drasriov_string text, bool version) {
   const std::string_view view = to_view(text);
-  if (view.size() > kLongestString) {
+  if (view.size() > kLongestAttributeText) {
     return Error(Code::kInvalidArgument,
                  "has " + std::to_string(view.size()) + " bytes, the API takes 64");
   }

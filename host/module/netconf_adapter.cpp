@@ -18,9 +18,9 @@ std::vector<drasriov_pair> pairs_of(const Range& range) {
 }
 
 /// The request as the C struct; borrows from it.
-class RequestView {
+class NetconfRequestView {
  public:
-  explicit RequestView(const NetconfRequest& request) : args_(pairs_of(request.args)) {
+  explicit NetconfRequestView(const NetconfRequest& request) : args_(pairs_of(request.args)) {
     if (request.device != nullptr) device_.emplace(*request.device);
     if (request.pod != nullptr) {
       labels_ = pairs_of(request.pod->labels);
@@ -47,8 +47,8 @@ class RequestView {
                 .pod = request.pod != nullptr ? &pod_ : nullptr,
                 .result_json = to_abi(request.result_json)};
   }
-  RequestView(const RequestView&) = delete;
-  RequestView& operator=(const RequestView&) = delete;
+  NetconfRequestView(const NetconfRequestView&) = delete;
+  NetconfRequestView& operator=(const NetconfRequestView&) = delete;
 
   [[nodiscard]] const drasriov_netconf_request* get() const noexcept { return &request_; }
 
@@ -73,7 +73,7 @@ class NetconfAdapter final : public Netconf {
   }
 
   [[nodiscard]] Status validate(const Call& call, const NetconfRequest& request) override {
-    const RequestView view(request);
+    const NetconfRequestView view(request);
     return invoke(core_, "validate", call,
                   [&](const drasriov_call* abi_call, drasriov_error* error) {
                     return table_.validate(core_.module, abi_call, view.get(), error);
@@ -82,7 +82,7 @@ class NetconfAdapter final : public Netconf {
 
   [[nodiscard]] Result<std::string> add(const Call& call, const NetconfRequest& request) override {
     const ThreadTags::Worker tag(core_.tags, "add", subject(request));
-    const RequestView view(request);
+    const NetconfRequestView view(request);
     std::string result;
     const drasriov_netconf_sink sink = {
         .struct_size = sizeof(drasriov_netconf_sink),
@@ -102,7 +102,7 @@ class NetconfAdapter final : public Netconf {
 
   [[nodiscard]] Status del(const Call& call, const NetconfRequest& request) override {
     const ThreadTags::Worker tag(core_.tags, "del", subject(request));
-    const RequestView view(request);
+    const NetconfRequestView view(request);
     return invoke(core_, "del", call, [&](const drasriov_call* abi_call, drasriov_error* error) {
       return table_.del(core_.module, abi_call, view.get(), error);
     });
@@ -113,7 +113,7 @@ class NetconfAdapter final : public Netconf {
       return Error(Code::kUnimplemented, "module " + core_.name + " cannot check an attachment");
     }
     const ThreadTags::Worker tag(core_.tags, "check", subject(request));
-    const RequestView view(request);
+    const NetconfRequestView view(request);
     return invoke(core_, "check", call, [&](const drasriov_call* abi_call, drasriov_error* error) {
       return table_.check(core_.module, abi_call, view.get(), error);
     });
@@ -121,7 +121,7 @@ class NetconfAdapter final : public Netconf {
 
   [[nodiscard]] Status status(const Call& call, const NetconfRequest& request) override {
     if (!DRASRIOV_HAS(&table_, status)) return {};
-    const RequestView view(request);
+    const NetconfRequestView view(request);
     return invoke(core_, "status", call, [&](const drasriov_call* abi_call, drasriov_error* error) {
       return table_.status(core_.module, abi_call, view.get(), error);
     });

@@ -22,11 +22,6 @@ constexpr std::size_t kReadSize = 64U << 10;
 /// Below it an attach that waits for its driver is cut off, and the pod fails.
 constexpr auto kEnoughTime = 10s;
 
-std::string milliseconds(std::chrono::nanoseconds duration) {
-  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
-  return std::to_string(ms) + " ms";
-}
-
 std::string timeout_setting(std::string_view runtime) {
   return runtime == "cri-o"
              ? "[crio.nri] nri_plugin_request_timeout = \"30s\""

@@ -32,12 +32,12 @@ constexpr std::array kHooks = {
     HookName{"CreateContainer", StateChange::kCreateContainer, sdk::EventKind::kCreateContainer},
 };
 
+}  // namespace
+
 std::string milliseconds(std::chrono::nanoseconds duration) {
   return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count()) +
          " ms";
 }
-
-}  // namespace
 
 std::chrono::nanoseconds answer_reserve(std::chrono::nanoseconds timeout) noexcept {
   return std::min(std::max<std::chrono::nanoseconds>(timeout / 20, 100ms), timeout / 2);

@@ -23,6 +23,9 @@
 
 namespace drasriov::runtime_nri {
 
+/// "2000 ms", for messages.
+[[nodiscard]] std::string milliseconds(std::chrono::nanoseconds duration);
+
 /// How long before the runtime's deadline an answer is written: 5 %, at least 100 ms, at most half.
 [[nodiscard]] std::chrono::nanoseconds answer_reserve(std::chrono::nanoseconds timeout) noexcept;
 

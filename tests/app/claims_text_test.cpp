@@ -11,7 +11,7 @@ namespace {
 using nlohmann::json;
 
 /// A prepared one and one that cannot be read.
-json example() {
+json example_claims() {
   const json device = {
       {"device", "0000-08-00-2"},
       {"pciAddress", "0000:08:00.2"},
@@ -45,7 +45,7 @@ json example() {
 
 TEST(ClaimsText, Table) {
   EXPECT_EQ(
-      format_claims(example(), false),
+      format_claims(example_claims(), false),
       "CLAIM   STATE                   DEVICES        DRIVER            PODS   AGE    LAST ERROR\n"
       "ns/c    Undoing, earlier boot   0000-08-00-2   igbvf->vfio-pci   p      119m   EBUSY\n"
       "uid-2   Damaged                 -              -                 -      -      cut short\n");
@@ -53,7 +53,7 @@ TEST(ClaimsText, Table) {
 }
 
 TEST(ClaimsText, WideAddsWhatIdentifies) {
-  const std::string text = format_claims(example(), true);
+  const std::string text = format_claims(example_claims(), true);
   EXPECT_NE(text.find("UID     INTERFACE   SANDBOX   LAST CHANGE            LAST ERROR\n"),
             std::string::npos)
       << text;
@@ -63,7 +63,7 @@ TEST(ClaimsText, WideAddsWhatIdentifies) {
 }
 
 TEST(ClaimsText, InFull) {
-  EXPECT_EQ(format_claims_in_full(json::array({example()[0]})),
+  EXPECT_EQ(format_claims_in_full(json::array({example_claims()[0]})),
             "ns/c\n"
             "  UID            uid-1\n"
             "  State          Undoing, earlier boot\n"
@@ -80,7 +80,7 @@ TEST(ClaimsText, InFull) {
 }
 
 TEST(ClaimsText, WhatTheMachineShowsCountsMoreThanTheRecord) {
-  json claims = example();
+  json claims = example_claims();
   claims[0]["devices"][0]["driverNow"] = "igbvf";
   EXPECT_NE(format_claims(claims, false).find("  igbvf    p "), std::string::npos)
       << format_claims(claims, false);
@@ -89,10 +89,10 @@ TEST(ClaimsText, WhatTheMachineShowsCountsMoreThanTheRecord) {
 }
 
 TEST(ClaimsText, AClaimIsMeantByUidOrName) {
-  EXPECT_EQ(select_claims(example(), "uid-1")->size(), 1U);
-  EXPECT_EQ((*select_claims(example(), "ns/c"))[0]["uid"], "uid-1");
-  EXPECT_EQ(select_claims(example(), "")->size(), 2U);
-  const auto unknown = select_claims(example(), "uid-3");
+  EXPECT_EQ(select_claims(example_claims(), "uid-1")->size(), 1U);
+  EXPECT_EQ((*select_claims(example_claims(), "ns/c"))[0]["uid"], "uid-1");
+  EXPECT_EQ(select_claims(example_claims(), "")->size(), 2U);
+  const auto unknown = select_claims(example_claims(), "uid-3");
   ASSERT_FALSE(unknown);
   EXPECT_EQ(unknown.error().to_string(),
             "no claim 'uid-3' on this node — hint: did you mean 'uid-1', 'uid-2'?");

@@ -10,7 +10,7 @@
 namespace drasriov::app {
 namespace {
 
-module::Discovery::Scan example() {
+module::Discovery::Scan example_scan() {
   device::Device a = vf("0000-08-00-2");
   a.parent = "0000-08-00-0";
   a.module = "discovery-sysfs";
@@ -38,14 +38,14 @@ module::Discovery::Scan example() {
 
 TEST(DeviceList, TableShowsVfsByName) {
   EXPECT_EQ(
-      format_devices(example(), OutputFormat::kTable),
+      format_devices(example_scan(), OutputFormat::kTable),
       "DEVICE          PCI ADDRESS    PF             VF   VENDOR:ID   DRIVER   INTERFACE   NUMA\n"
       "0000-08-00-10   0000:08:10.0   0000:08:00.0   -    -           -        -           -\n"
       "0000-08-00-2    0000:08:00.2   ens1           0    8086:1520   igbvf    ens1v0      1\n");
 }
 
 TEST(DeviceList, WideAddsWhatTuningNeeds) {
-  const std::string text = format_devices(example(), OutputFormat::kWide);
+  const std::string text = format_devices(example_scan(), OutputFormat::kWide);
   EXPECT_NE(text.find("ESWITCH   LINK       RDMA    IOMMU GROUP   PCIE ROOT    PARENT"),
             std::string::npos)
       << text;
@@ -60,9 +60,9 @@ TEST(DeviceList, SaysSoWhenThereIsNone) {
 }
 
 TEST(DeviceList, JsonHoldsEverything) {
-  const auto json = nlohmann::json::parse(format_devices(example(), OutputFormat::kJson));
-  ASSERT_EQ(json["devices"].size(), 3U);
-  const auto& device = json["devices"][2];
+  const auto list = nlohmann::json::parse(format_devices(example_scan(), OutputFormat::kJson));
+  ASSERT_EQ(list["devices"].size(), 3U);
+  const auto& device = list["devices"][2];
   EXPECT_EQ(device["name"], "0000-08-00-2");
   EXPECT_EQ(device["kind"], "vf");
   EXPECT_EQ(device["parent"], "0000-08-00-0");
@@ -74,12 +74,12 @@ TEST(DeviceList, JsonHoldsEverything) {
   EXPECT_EQ(device["attributes"]["queues"], (nlohmann::json{1, 2}));
   EXPECT_EQ(device["capacities"]["bandwidth"], "10G");
   EXPECT_EQ(device["facts"]["iommuGroup"], "12");
-  EXPECT_EQ(json["problems"][0]["object"], "0000:09:00.0");
-  EXPECT_EQ(json["problems"][0]["message"], "vanished");
+  EXPECT_EQ(list["problems"][0]["object"], "0000:09:00.0");
+  EXPECT_EQ(list["problems"][0]["message"], "vanished");
 }
 
 TEST(DeviceList, YamlIsTheSameDocument) {
-  const std::string text = format_devices(example(), OutputFormat::kYaml);
+  const std::string text = format_devices(example_scan(), OutputFormat::kYaml);
   EXPECT_NE(text.find("name: \"0000-08-00-2\"\n"), std::string::npos) << text;
   EXPECT_NE(text.find("message: vanished\n"), std::string::npos) << text;
 }

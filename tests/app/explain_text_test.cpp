@@ -19,7 +19,7 @@ json attempt(int filter, bool matched, const char* reason) {
 }
 
 /// A named and held one, one that no filter matches, one that discovery could not read.
-json example() {
+json example_report() {
   return json::array(
       {{{"device", "0000-08-00-2"},
         {"present", true},
@@ -69,7 +69,7 @@ json example() {
 
 TEST(ExplainText, TableShowsDecisionHolderAndReason) {
   EXPECT_EQ(
-      format_explanations(example()),
+      format_explanations(example_report()),
       "DEVICE         PF             PUBLISHED   RESOURCE   HELD BY           HEALTH    WHY\n"
       "0000-08-00-2   ens1           yes         a/b        ns/c (Prepared)   ok        ns/fast "
       "configs[0].resourceFilters[1]\n"
@@ -84,7 +84,7 @@ TEST(ExplainText, TableShowsDecisionHolderAndReason) {
 }
 
 TEST(ExplainText, InFullShowsEveryFilterThatWasAsked) {
-  EXPECT_EQ(format_explanations_in_full(json::array({example()[0]})),
+  EXPECT_EQ(format_explanations_in_full(json::array({example_report()[0]})),
             "0000-08-00-2\n"
             "  PCI address    0000:08:00.2, VF 0 of ens1 (0000:08:00.0)\n"
             "  Interface      ens1v0\n"
@@ -104,26 +104,27 @@ TEST(ExplainText, InFullShowsEveryFilterThatWasAsked) {
 TEST(ExplainText, ADeviceIsMeantByAnyOfItsNames) {
   for (const char* name : {"0000-08-00-2", "0000:08:00.2", "ens1v0", "ens1"}) {
     const std::vector<std::string> names = {name};
-    const auto selected = select_devices(example(), names);
+    const auto selected = select_devices(example_report(), names);
     ASSERT_TRUE(selected) << selected.error().to_string();
     ASSERT_EQ(selected->size(), 1U) << name;
     EXPECT_EQ((*selected)[0]["device"], "0000-08-00-2");
   }
   const std::vector<std::string> pf = {"0000:08:00.0"};
-  EXPECT_EQ(select_devices(example(), pf)->size(), 2U);
-  EXPECT_EQ(select_devices(example(), {})->size(), 3U);
+  EXPECT_EQ(select_devices(example_report(), pf)->size(), 2U);
+  EXPECT_EQ(select_devices(example_report(), {})->size(), 3U);
 }
 
 TEST(ExplainText, AnUnknownNameIsRefusedEvenBesideAKnownOne) {
   const std::vector<std::string> names = {"ens1", "0000-08-00-4"};
-  const auto selected = select_devices(example(), names);
+  const auto selected = select_devices(example_report(), names);
   ASSERT_FALSE(selected);
   EXPECT_EQ(selected.error().code(), Code::kNotFound);
   EXPECT_EQ(selected.error().message(), "no device '0000-08-00-4' on this node");
   EXPECT_NE(selected.error().hint().find("'0000-08-00-2'"), std::string::npos);
   EXPECT_NE(selected.error().hint().find("'0000-08-00-3'"), std::string::npos);
   const std::vector<std::string> far = {"zzz"};
-  EXPECT_EQ(select_devices(example(), far).error().hint(), "without an argument all are shown");
+  EXPECT_EQ(select_devices(example_report(), far).error().hint(),
+            "without an argument all are shown");
 }
 
 TEST(ExplainText, ADocumentOfAnotherVersionIsNoCrash) {

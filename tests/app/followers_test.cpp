@@ -15,7 +15,7 @@ namespace {
 
 using cluster::Json;
 
-Json filter(const char* name, const char* resource) {
+Json filter_object(const char* name, const char* resource) {
   return {{"apiVersion", "sriovnetwork.openshift.io/v1alpha1"},
           {"kind", "SriovResourceFilter"},
           {"metadata", {{"name", name}, {"namespace", "ns"}}},
@@ -63,22 +63,22 @@ class FollowersTest : public testing::Test {
 TEST_F(FollowersTest, FiltersComeChangeAndGo) {
   control_->set_node_labels({});
   FilterFollower follower(*control_, log_, "sriovnetwork.openshift.io");
-  follower.replaced({filter("a", "one"), filter("b", "two")});
+  follower.replaced({filter_object("a", "one"), filter_object("b", "two")});
   EXPECT_TRUE(applied({"a=one", "b=two"}));
-  follower.changed(filter("a", "three"));
+  follower.changed(filter_object("a", "three"));
   EXPECT_TRUE(applied({"a=three", "b=two"}));
-  follower.removed(filter("b", "two"));
+  follower.removed(filter_object("b", "two"));
   EXPECT_TRUE(applied({"a=three"}));
-  follower.replaced({filter("c", "four")});
+  follower.replaced({filter_object("c", "four")});
   EXPECT_TRUE(applied({"c=four"}));
 }
 
 TEST_F(FollowersTest, AFilterThatCannotBeReadIsLeftOutAndNamed) {
   control_->set_node_labels({});
   FilterFollower follower(*control_, log_, "sriovnetwork.openshift.io");
-  Json bad = filter("bad", "one");
+  Json bad = filter_object("bad", "one");
   bad["spec"]["confgs"] = 1;
-  follower.replaced({bad, filter("good", "two")});
+  follower.replaced({bad, filter_object("good", "two")});
   EXPECT_TRUE(applied({"good=two"}));
   EXPECT_TRUE(log_.contains("ns/bad")) << log_.lines().size();
 }
@@ -94,7 +94,7 @@ TEST_F(FollowersTest, WithoutTheCrdThereAreNoFilters) {
 
 TEST_F(FollowersTest, TheNodesLabelsDecideAndAMissingNodeIsSaid) {
   FilterFollower filters(*control_, log_, "sriovnetwork.openshift.io");
-  Json selective = filter("a", "one");
+  Json selective = filter_object("a", "one");
   selective["spec"]["nodeSelector"] = {{"zone", "x"}};
   filters.replaced({selective});
   NodeFollower node(*control_, log_, "worker-1");

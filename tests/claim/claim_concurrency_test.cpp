@@ -18,12 +18,11 @@ using testing::Answer;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::Json;
+using testing::kVf0;
+using testing::kVfio;
 using testing::Node;
 using testing::reserved_for;
 using testing::virtual_function;
-
-const Json kVfio = {{"driver", "vfio-pci"}};
-const std::string kVf0 = "0000-08-00-0";
 
 class ClaimConcurrencyTest : public ::testing::Test {
  protected:

@@ -21,17 +21,17 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::Json;
+using testing::kBoth;
+using testing::kVf0;
+using testing::kVf1;
+using testing::kVfio;
 using testing::Node;
 using ::testing::Not;
 using testing::reserved_for;
 using testing::result_of;
 using testing::virtual_function;
 
-const Json kVfio = {{"driver", "vfio-pci"}};
-const Json kBoth = {{"driver", "vfio-pci"}, {"addVhostMount", true}};
 const Json kNetwork = {{"netAttachDefName", "net-a"}};
-const std::string kVf0 = "0000-08-00-0";
-const std::string kVf1 = "0000-08-00-1";
 
 class ClaimRunnerTest : public ::testing::Test {
  protected:

@@ -21,6 +21,12 @@
 
 namespace drasriov::claim::testing {
 
+/// Parameters of claims, and the first devices of every Node.
+inline const Json kVfio = {{"driver", "vfio-pci"}};
+inline const Json kBoth = {{"driver", "vfio-pci"}, {"addVhostMount", true}};
+inline const std::string kVf0 = "0000-08-00-0";
+inline const std::string kVf1 = "0000-08-00-1";
+
 class TempDir {
  public:
   TempDir() {

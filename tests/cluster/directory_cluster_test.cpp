@@ -214,13 +214,13 @@ std::vector<std::pair<std::string, std::string>> nested(std::size_t levels) {
     sequences += std::string(2 * i, ' ') + "- a:\n";
   }
   const std::string brackets = std::string(levels, '[') + std::string(levels, ']');
-  const std::string json =
+  const std::string beginning =
       R"({"apiVersion": "resource.k8s.io/v1", "kind": "ResourceClaim", "metadata": {"name": "deep",)"
       R"("namespace": "ns"}, "spec": )";
   return {{"flow.yaml", head + " " + brackets + "\n"},
           {"maps.yaml", maps + " 1\n"},
           {"sequences.yaml", sequences},
-          {"deep.json", json + brackets + "}"}};
+          {"deep.json", beginning + brackets + "}"}};
 }
 
 TEST_F(DirectoryClusterTest, AFileThatIsNestedTooDeepIsNamedWithTheLimit) {

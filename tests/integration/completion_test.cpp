@@ -12,7 +12,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kDriver = DRASRIOV_DRA_DRIVER_SRIOV_PATH;
+constexpr const char* kProgram = DRASRIOV_DRA_DRIVER_SRIOV_PATH;
 
 class Completion : public testing::Test {
  protected:
@@ -26,7 +26,7 @@ class Completion : public testing::Test {
   ~Completion() override { fs::remove_all(directory_); }
 
   [[nodiscard]] std::string script(const std::string& shell) const {
-    const Finished printed = run(kDriver, {"completion", shell});
+    const Finished printed = run(kProgram, {"completion", shell});
     EXPECT_EQ(printed.code, 0) << printed.errors;
     std::ofstream(directory_ / shell) << printed.output;
     return (directory_ / shell).native();
@@ -65,7 +65,8 @@ TEST_F(Completion, OfBash) {
                  "builtin:discovery-sysfs\nbuiltin:vf-state\nbuiltin:binding-vfio\n"
                  "builtin:mount-vhost\nbuiltin:runtime-nri\nbuiltin:netconf-cni\nbuiltin:cdi\n"},
            Typed{"module verify builtin :",
-                 "discovery-sysfs\nvf-state\nbinding-vfio\nmount-vhost\nruntime-nri\nnetconf-cni\ncdi\n"},
+                 "discovery-sysfs\nvf-state\nbinding-vfio\nmount-vhost\nruntime-nri\nnetconf-"
+                 "cni\ncdi\n"},
            Typed{"module verify builtin : c", "cdi\n"},
            Typed{"module verify builtin : cdi " + there + "/config.", there + "/config.yaml\n"},
            Typed{"module list ''", ""},

@@ -144,10 +144,6 @@ Status read_user(const Json& user, const fs::path& directory, const std::string&
   return {};
 }
 
-bool is_loopback(std::string_view host) {
-  return host == "localhost" || host == "::1" || host.starts_with("127.");
-}
-
 Result<Connection> from_json(const Json& root, const fs::path& directory) {
   if (!root.is_object()) return wrong("this is no kubeconfig: it holds no map");
   auto current = text_at(root, "current-context", "kubeconfig");
@@ -189,6 +185,10 @@ Result<Connection> from_json(const Json& root, const fs::path& directory) {
 }
 
 }  // namespace
+
+bool is_loopback(std::string_view host) {
+  return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
 
 std::string host_of(std::string_view server) {
   const auto scheme = server.find("://");

@@ -47,6 +47,9 @@ inline constexpr std::string_view kServiceAccountDirectory =
 
 /// "host" of a server URL, without brackets; empty when there is none.
 [[nodiscard]] std::string host_of(std::string_view server);
+
+/// Whether the host is this machine, by name: nothing is looked up.
+[[nodiscard]] bool is_loopback(std::string_view host);
 /// Port of a server URL as text, the scheme's own when none is written.
 [[nodiscard]] std::string port_of(std::string_view server);
 

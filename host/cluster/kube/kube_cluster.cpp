@@ -53,7 +53,7 @@ std::string to_text(const Json& object) {
   return object.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-std::string text_at(const Json& object, const char* key) {
+std::string metadata_text(const Json& object, const char* key) {
   const auto metadata = object.is_object() ? object.find("metadata") : object.end();
   if (metadata == object.end() || !metadata->is_object()) return {};
   const auto it = metadata->find(key);
@@ -137,7 +137,7 @@ class KubeCluster::Impl {
 
   Result<Json> create(const Resource& resource, const Json& value, Deadline deadline) {
     const ObjectKey key = key_of(value);
-    const std::string generated = text_at(value, "generateName");
+    const std::string generated = metadata_text(value, "generateName");
     const CallName call{
         "create", resource, "",
         ObjectKey{key.namespace_, key.name.empty() ? generated + "…" : key.name}.to_string()};
@@ -159,7 +159,7 @@ class KubeCluster::Impl {
     request.body = to_text(value);
     request.content_type = "application/json";
     // With a version the repeated request would meet its own first success as a conflict.
-    request.idempotent = text_at(value, "resourceVersion").empty();
+    request.idempotent = metadata_text(value, "resourceVersion").empty();
     return object(call, std::move(request), deadline);
   }
 
@@ -252,8 +252,8 @@ class KubeCluster::Impl {
         kube::complete_object(call.resource, item);
         list.items.push_back(std::move(item));
       }
-      list.resource_version = text_at(*page, "resourceVersion");
-      next = text_at(*page, "continue");
+      list.resource_version = metadata_text(*page, "resourceVersion");
+      next = metadata_text(*page, "continue");
     } while (!next.empty());
     return list;
   }

@@ -49,10 +49,6 @@ void append(std::unique_ptr<curl_slist, void (*)(curl_slist*)>& list, const std:
   }
 }
 
-bool is_loopback(std::string_view host) {
-  return host == "localhost" || host == "::1" || host.starts_with("127.");
-}
-
 std::string certificate_hint(long verify_result) {
   switch (verify_result) {
     case kNotYetValid:

@@ -33,7 +33,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using Written = CdiDirectory::Written;
 
-constexpr std::string_view kKind = "sriov.example.io/vf";
+constexpr std::string_view kClaimKind = "sriov.example.io/vf";
 constexpr std::string_view kUid = "0f0a1c52-77aa-4f3e-9b0e-2f6f1f0d3c11";
 const std::string kName = "sriov.example.io-vf_0f0a1c52-77aa-4f3e-9b0e-2f6f1f0d3c11.json";
 
@@ -82,7 +82,7 @@ class CdiDirectoryTest : public ::testing::Test {
 
 TEST_F(CdiDirectoryTest, WritesUnderTheNameThatRuntimesExpect) {
   CdiDirectory directory(path_);
-  const auto written = directory.write(kKind, kUid, spec());
+  const auto written = directory.write(kClaimKind, kUid, spec());
   ASSERT_TRUE(written.ok()) << written.error().message();
   EXPECT_EQ(*written, Written::kNew);
   EXPECT_THAT(names(), ElementsAre(kName));
@@ -92,7 +92,7 @@ TEST_F(CdiDirectoryTest, WritesUnderTheNameThatRuntimesExpect) {
 TEST_F(CdiDirectoryTest, ModesDoNotDependOnTheUmask) {
   path_ = folder_ / "run" / "cdi";
   const mode_t before = ::umask(0077);
-  const auto written = CdiDirectory(path_).write(kKind, kUid, spec());
+  const auto written = CdiDirectory(path_).write(kClaimKind, kUid, spec());
   ::umask(before);
   ASSERT_TRUE(written.ok());
   EXPECT_EQ(fs::status(path_).permissions(), fs::perms(0755));
@@ -101,9 +101,9 @@ TEST_F(CdiDirectoryTest, ModesDoNotDependOnTheUmask) {
 
 TEST_F(CdiDirectoryTest, EqualBytesAreNotWrittenAgain) {
   CdiDirectory directory(path_);
-  ASSERT_TRUE(directory.write(kKind, kUid, spec()).ok());
+  ASSERT_TRUE(directory.write(kClaimKind, kUid, spec()).ok());
   RuntimeWatch watch(path_);
-  const auto again = directory.write(kKind, kUid, spec());
+  const auto again = directory.write(kClaimKind, kUid, spec());
   ASSERT_TRUE(again.ok());
   EXPECT_EQ(*again, Written::kUnchanged);
   EXPECT_THAT(watch.changes(), IsEmpty());
@@ -112,7 +112,7 @@ TEST_F(CdiDirectoryTest, EqualBytesAreNotWrittenAgain) {
 TEST_F(CdiDirectoryTest, WhateverDiffersIsWrittenAgain) {
   CdiDirectory directory(path_);
   const auto writes = [&] {
-    const auto written = directory.write(kKind, kUid, spec());
+    const auto written = directory.write(kClaimKind, kUid, spec());
     return written.ok() && *written == Written::kNew && read(path_ / kName) == spec();
   };
   put(kName, "{}");
@@ -127,9 +127,9 @@ TEST_F(CdiDirectoryTest, WhateverDiffersIsWrittenAgain) {
 
 TEST_F(CdiDirectoryTest, ReplacesAndNeverWritesIntoTheOldFile) {
   CdiDirectory directory(path_);
-  ASSERT_TRUE(directory.write(kKind, kUid, spec("old")).ok());
+  ASSERT_TRUE(directory.write(kClaimKind, kUid, spec("old")).ok());
   std::ifstream reader(path_ / kName);  // a runtime in the middle of its scan
-  ASSERT_TRUE(directory.write(kKind, kUid, spec("new")).ok());
+  ASSERT_TRUE(directory.write(kClaimKind, kUid, spec("new")).ok());
   EXPECT_EQ(std::string(std::istreambuf_iterator<char>(reader), {}), spec("old"));
   EXPECT_EQ(read(path_ / kName), spec("new"));
 }
@@ -140,7 +140,7 @@ TEST_F(CdiDirectoryTest, ALinkInTheWayIsReplacedNotFollowed) {
     fs::permissions(path_ / "other", fs::perms(0644));
     fs::remove(path_ / kName);
     fs::create_symlink("other", path_ / kName);
-    ASSERT_TRUE(CdiDirectory(path_).write(kKind, kUid, spec()).ok());
+    ASSERT_TRUE(CdiDirectory(path_).write(kClaimKind, kUid, spec()).ok());
     EXPECT_EQ(read(path_ / "other"), content);
     EXPECT_FALSE(fs::is_symlink(path_ / kName));
   }
@@ -150,11 +150,11 @@ TEST_F(CdiDirectoryTest, RuntimesNoticeEachChange) {
   CdiDirectory directory(path_);
   put("other.json");
   RuntimeWatch watch(path_);
-  ASSERT_TRUE(directory.write(kKind, kUid, spec("a")).ok());
+  ASSERT_TRUE(directory.write(kClaimKind, kUid, spec("a")).ok());
   EXPECT_TRUE(watch.rescanned()) << "new";
-  ASSERT_TRUE(directory.write(kKind, kUid, spec("b")).ok());
+  ASSERT_TRUE(directory.write(kClaimKind, kUid, spec("b")).ok());
   EXPECT_TRUE(watch.rescanned()) << "replaced";
-  ASSERT_TRUE(directory.remove(kKind, kUid).ok());
+  ASSERT_TRUE(directory.remove(kClaimKind, kUid).ok());
   EXPECT_TRUE(watch.rescanned()) << "removed";
 }
 
@@ -162,7 +162,7 @@ TEST_F(CdiDirectoryTest, TheTemporaryFileIsInTheDirectoryUnderANameThatRuntimesI
   CdiDirectory directory(path_);
   put("other.json");
   RuntimeWatch watch(path_);
-  ASSERT_TRUE(directory.write(kKind, kUid, spec()).ok());
+  ASSERT_TRUE(directory.write(kClaimKind, kUid, spec()).ok());
   std::set<std::string> seen;
   for (const RuntimeWatch::Change& change : watch.changes()) seen.insert(change.name);
   seen.erase(kName);
@@ -188,21 +188,21 @@ TEST_F(CdiDirectoryTest, PrepareAndUnprepareNeverReadTheFolder) {
   for (int i = 0; i < 100; ++i) put("foreign-" + std::to_string(i) + ".json", "{");
   const auto result = run_in_child({{.number = SYS_getdents64}}, [&]() -> std::string {
     CdiDirectory directory(path_);
-    if (!directory.write(kKind, kUid, spec("a"))) return "write";
-    if (!directory.write(kKind, kUid, spec("b"))) return "rewrite";
-    if (!directory.remove(kKind, kUid)) return "remove";
+    if (!directory.write(kClaimKind, kUid, spec("a"))) return "write";
+    if (!directory.write(kClaimKind, kUid, spec("b"))) return "rewrite";
+    if (!directory.remove(kClaimKind, kUid)) return "remove";
     return "done";
   });
   EXPECT_EQ(result.said, "done");
   const auto listing = run_in_child({{.number = SYS_getdents64}}, [&]() -> std::string {
-    return CdiDirectory(path_).list(kKind) ? "listed" : "refused";
+    return CdiDirectory(path_).list(kClaimKind) ? "listed" : "refused";
   });
   EXPECT_EQ(listing.killed_by, SIGSYS) << "list is what reads it: the trap works";
 }
 
 TEST_F(CdiDirectoryTest, ABadDocumentNeverReachesTheDirectory) {
   CdiDirectory directory(path_);
-  const auto refused = directory.write(kKind, kUid, R"({"cdiVersion":"0.3.0"})");
+  const auto refused = directory.write(kClaimKind, kUid, R"({"cdiVersion":"0.3.0"})");
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code(), sdk::Code::kInvalidArgument);
   EXPECT_EQ(refused.error().message(), file() + ": CDI spec: kind is missing");
@@ -213,8 +213,8 @@ TEST_F(CdiDirectoryTest, NamesThatWouldLeaveTheDirectoryAreRefused) {
   CdiDirectory directory(path_);
   for (const std::string_view id :
        {"", ".", "..", "../x", "a/b", "a_b", ".a", "-a", "a b", "a\n"}) {
-    EXPECT_FALSE(directory.write(kKind, id, spec()).ok()) << id;
-    EXPECT_FALSE(directory.remove(kKind, id).ok()) << id;
+    EXPECT_FALSE(directory.write(kClaimKind, id, spec()).ok()) << id;
+    EXPECT_FALSE(directory.remove(kClaimKind, id).ok()) << id;
   }
   for (const std::string_view kind : {"", "a/b", "../vf", "a/../../vf"}) {
     EXPECT_FALSE(directory.write(kind, kUid, spec()).ok()) << kind;
@@ -235,18 +235,18 @@ TEST_F(CdiDirectoryTest, DifferentClaimsAreWrittenListedAndRemovedAtOnce) {
     threads.emplace_back([&, thread] {
       for (int i = 0; i < kClaims; ++i) {
         const std::string id = "claim-" + std::to_string(thread) + "-" + std::to_string(i);
-        if (!directory.write(kKind, id, spec(id))) ++failures;
-        if (i % 2 == 1 && !directory.remove(kKind, id)) ++failures;
+        if (!directory.write(kClaimKind, id, spec(id))) ++failures;
+        if (i % 2 == 1 && !directory.remove(kClaimKind, id)) ++failures;
       }
       --writing;
     });
   }
   while (writing > 0) {
-    if (!directory.list(kKind)) ++failures;
+    if (!directory.list(kClaimKind)) ++failures;
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(failures, 0) << "a listing takes no temporary file from a write that is under way";
-  EXPECT_EQ(directory.list(kKind).value().ids.size(), std::size_t{kThreads * kClaims / 2});
+  EXPECT_EQ(directory.list(kClaimKind).value().ids.size(), std::size_t{kThreads * kClaims / 2});
   EXPECT_EQ(names().size(), std::size_t{kThreads * kClaims / 2});
 }
 
@@ -254,11 +254,11 @@ TEST_F(CdiDirectoryTest, DifferentClaimsAreWrittenListedAndRemovedAtOnce) {
 
 TEST_F(CdiDirectoryTest, RemovalIsIdempotent) {
   CdiDirectory directory(path_);
-  EXPECT_TRUE(directory.remove(kKind, kUid).ok()) << "no directory";
-  ASSERT_TRUE(directory.write(kKind, kUid, spec()).ok());
+  EXPECT_TRUE(directory.remove(kClaimKind, kUid).ok()) << "no directory";
+  ASSERT_TRUE(directory.write(kClaimKind, kUid, spec()).ok());
   put("foreign.json", "{");
-  EXPECT_TRUE(directory.remove(kKind, kUid).ok());
-  EXPECT_TRUE(directory.remove(kKind, kUid).ok());
+  EXPECT_TRUE(directory.remove(kClaimKind, kUid).ok());
+  EXPECT_TRUE(directory.remove(kClaimKind, kUid).ok());
   EXPECT_THAT(names(), ElementsAre("foreign.json"));
 }
 
@@ -266,17 +266,17 @@ TEST_F(CdiDirectoryTest, TheGoDriversFileOfTheSameClaimGoesWithOurs) {
   const std::string go_name = "sriov.example.io-vf_" + std::string(kUid) + ".yaml";
   CdiDirectory directory(path_);
   put(go_name, "---\n");
-  EXPECT_THAT(directory.list(kKind).value().ids, ElementsAre(kUid));
-  ASSERT_TRUE(directory.write(kKind, kUid, spec()).ok());
+  EXPECT_THAT(directory.list(kClaimKind).value().ids, ElementsAre(kUid));
+  ASSERT_TRUE(directory.write(kClaimKind, kUid, spec()).ok());
   EXPECT_THAT(names(), ElementsAre(kName)) << "one device in two files is none at all";
   put(go_name, "---\n");
-  EXPECT_THAT(directory.list(kKind).value().ids, ElementsAre(kUid));
-  const auto unchanged = directory.write(kKind, kUid, spec());
+  EXPECT_THAT(directory.list(kClaimKind).value().ids, ElementsAre(kUid));
+  const auto unchanged = directory.write(kClaimKind, kUid, spec());
   ASSERT_TRUE(unchanged.ok());
   EXPECT_EQ(*unchanged, Written::kUnchanged);
   EXPECT_THAT(names(), ElementsAre(kName));
   put(go_name, "---\n");
-  ASSERT_TRUE(directory.remove(kKind, kUid).ok());
+  ASSERT_TRUE(directory.remove(kClaimKind, kUid).ok());
   EXPECT_THAT(names(), IsEmpty());
 }
 
@@ -284,7 +284,7 @@ TEST_F(CdiDirectoryTest, TheGoDriversFileOfTheSameClaimGoesWithOurs) {
 
 TEST_F(CdiDirectoryTest, ListsItsOwnSpecsWhateverIsInThem) {
   CdiDirectory directory(path_);
-  EXPECT_THAT(directory.list(kKind).value().ids, IsEmpty()) << "no directory";
+  EXPECT_THAT(directory.list(kClaimKind).value().ids, IsEmpty()) << "no directory";
   put("sriov.example.io-vf_uid-b.json", "broken {");
   put("sriov.example.io-vf_uid-a.json");
   const std::set<std::string> foreign = {
@@ -303,7 +303,7 @@ TEST_F(CdiDirectoryTest, ListsItsOwnSpecsWhateverIsInThem) {
   for (const std::string& name : foreign) put(name);
   fs::create_directory(path_ / "sriov.example.io-vf_folder.json");
 
-  const auto listing = directory.list(kKind);
+  const auto listing = directory.list(kClaimKind);
   ASSERT_TRUE(listing.ok()) << listing.error().message();
   EXPECT_THAT(listing->ids, ElementsAre("uid-a", "uid-b"));
   EXPECT_EQ(listing->removed_temporaries, 0U);
@@ -315,7 +315,7 @@ TEST_F(CdiDirectoryTest, ListsItsOwnSpecsWhateverIsInThem) {
 
 TEST_F(CdiDirectoryTest, KilledBeforeTheRenameNothingIsVisibleAndTheRestIsCleanedUp) {
   const auto killed = run_in_child({{.number = SYS_renameat}}, [&]() -> std::string {
-    return outcome_of(CdiDirectory(path_).write(kKind, kUid, spec()));
+    return outcome_of(CdiDirectory(path_).write(kClaimKind, kUid, spec()));
   });
   ASSERT_EQ(killed.killed_by, SIGSYS) << killed.said;
   const std::set<std::string> left = names();
@@ -323,23 +323,23 @@ TEST_F(CdiDirectoryTest, KilledBeforeTheRenameNothingIsVisibleAndTheRestIsCleane
   EXPECT_TRUE(left.begin()->ends_with(".tmp")) << *left.begin();
 
   CdiDirectory next(path_);
-  const auto listing = next.list(kKind);
+  const auto listing = next.list(kClaimKind);
   ASSERT_TRUE(listing.ok());
   EXPECT_THAT(listing->ids, IsEmpty());
   EXPECT_EQ(listing->removed_temporaries, 1U);
   EXPECT_THAT(names(), IsEmpty());
-  EXPECT_TRUE(next.write(kKind, kUid, spec()).ok());
+  EXPECT_TRUE(next.write(kClaimKind, kUid, spec()).ok());
 }
 
 TEST_F(CdiDirectoryTest, KilledWhileReplacingTheOldSpecStays) {
-  ASSERT_TRUE(CdiDirectory(path_).write(kKind, kUid, spec("old")).ok());
+  ASSERT_TRUE(CdiDirectory(path_).write(kClaimKind, kUid, spec("old")).ok());
   for (const long syscall : {SYS_fchmod, SYS_write, SYS_renameat}) {
     const auto killed = run_in_child({{.number = syscall}}, [&]() -> std::string {
-      return outcome_of(CdiDirectory(path_).write(kKind, kUid, spec("new")));
+      return outcome_of(CdiDirectory(path_).write(kClaimKind, kUid, spec("new")));
     });
     ASSERT_EQ(killed.killed_by, SIGSYS) << killed.said;
     EXPECT_EQ(read(path_ / kName), spec("old"));
-    EXPECT_EQ(CdiDirectory(path_).list(kKind).value().removed_temporaries, 1U);
+    EXPECT_EQ(CdiDirectory(path_).list(kClaimKind).value().removed_temporaries, 1U);
     EXPECT_THAT(names(), ElementsAre(kName));
   }
 }
@@ -358,9 +358,9 @@ class CdiDirectoryFailure : public CdiDirectoryTest,
                             public ::testing::WithParamInterface<Failure> {};
 
 TEST_P(CdiDirectoryFailure, NamesTheFileAndLeavesNothing) {
-  ASSERT_TRUE(CdiDirectory(path_).write(kKind, kUid, spec("old")).ok());
+  ASSERT_TRUE(CdiDirectory(path_).write(kClaimKind, kUid, spec("old")).ok());
   const auto replace = run_in_child({GetParam().fault}, [&]() -> std::string {
-    return outcome_of(CdiDirectory(path_).write(kKind, kUid, spec("new")));
+    return outcome_of(CdiDirectory(path_).write(kClaimKind, kUid, spec("new")));
   });
   EXPECT_EQ(replace.said, "write CDI spec " + file() + ": " + GetParam().cause + " | " +
                               GetParam().hint +
@@ -400,7 +400,7 @@ TEST_F(CdiDirectoryTest, AReadOnlyMountIsNamed) {
   const SyscallFault read_only{
       .number = SYS_openat, .error = EROFS, .flags = O_CREAT, .flag_argument = 2};
   const auto result = run_in_child({read_only}, [&]() -> std::string {
-    return outcome_of(CdiDirectory(path_).write(kKind, kUid, spec()));
+    return outcome_of(CdiDirectory(path_).write(kClaimKind, kUid, spec()));
   });
   EXPECT_EQ(result.said,
             "write CDI spec " + file() + ": Read-only file system | " + path_.native() +
@@ -410,7 +410,7 @@ TEST_F(CdiDirectoryTest, AReadOnlyMountIsNamed) {
 TEST_F(CdiDirectoryTest, AFileInPlaceOfTheDirectory) {
   std::ofstream(path_) << "not a directory";
   CdiDirectory directory(path_);
-  const auto written = directory.write(kKind, kUid, spec());
+  const auto written = directory.write(kClaimKind, kUid, spec());
   ASSERT_FALSE(written.ok());
   EXPECT_EQ(written.error().message(),
             "open the CDI directory " + path_.native() + ": Not a directory");
@@ -418,14 +418,14 @@ TEST_F(CdiDirectoryTest, AFileInPlaceOfTheDirectory) {
             path_.native() +
                 " or a part of it is a file: remove the file or choose another "
                 "directory (--cdi-root)");
-  EXPECT_FALSE(directory.list(kKind).ok());
-  EXPECT_TRUE(directory.remove(kKind, kUid).ok()) << "what is not there is removed";
+  EXPECT_FALSE(directory.list(kClaimKind).ok());
+  EXPECT_TRUE(directory.remove(kClaimKind, kUid).ok()) << "what is not there is removed";
   EXPECT_EQ(read(path_), "not a directory");
 }
 
 TEST_F(CdiDirectoryTest, AFileInPlaceOfAParent) {
   std::ofstream(folder_ / "run") << "";
-  const auto written = CdiDirectory(folder_ / "run" / "cdi").write(kKind, kUid, spec());
+  const auto written = CdiDirectory(folder_ / "run" / "cdi").write(kClaimKind, kUid, spec());
   ASSERT_FALSE(written.ok());
   EXPECT_THAT(written.error().message(), HasSubstr("Not a directory"));
   EXPECT_THAT(written.error().hint(), HasSubstr("is a file: remove the file"));
@@ -434,19 +434,19 @@ TEST_F(CdiDirectoryTest, AFileInPlaceOfAParent) {
 TEST_F(CdiDirectoryTest, ADirectoryInPlaceOfTheSpec) {
   fs::create_directories(path_ / kName);
   CdiDirectory directory(path_);
-  const auto written = directory.write(kKind, kUid, spec());
+  const auto written = directory.write(kClaimKind, kUid, spec());
   ASSERT_FALSE(written.ok());
   EXPECT_EQ(written.error().message(), "write CDI spec " + file() + ": Is a directory");
   EXPECT_EQ(written.error().hint(), "a directory stands where the spec file belongs: remove it");
-  EXPECT_FALSE(directory.remove(kKind, kUid).ok());
+  EXPECT_FALSE(directory.remove(kClaimKind, kUid).ok());
   EXPECT_THAT(names(), ElementsAre(kName));
 }
 
 TEST_F(CdiDirectoryTest, ADirectoryThatVanishedIsMadeAgain) {
   CdiDirectory directory(path_);
-  ASSERT_TRUE(directory.write(kKind, kUid, spec()).ok());
+  ASSERT_TRUE(directory.write(kClaimKind, kUid, spec()).ok());
   fs::remove_all(path_);
-  ASSERT_TRUE(directory.write(kKind, kUid, spec()).ok());
+  ASSERT_TRUE(directory.write(kClaimKind, kUid, spec()).ok());
   EXPECT_THAT(names(), ElementsAre(kName));
 }
 

@@ -13,10 +13,10 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr std::string_view kKind = "sriov.example.io/vf";
+constexpr std::string_view kCheckedKind = "sriov.example.io/vf";
 
 std::string spec(std::string_view version, std::string_view devices, std::string_view rest = "",
-                 std::string_view kind = kKind) {
+                 std::string_view kind = kCheckedKind) {
   return R"({"cdiVersion":")" + std::string(version) + R"(","kind":")" + std::string(kind) +
          R"(","devices":)" + std::string(devices) + std::string(rest) + "}";
 }
@@ -26,7 +26,7 @@ std::string with_edits(std::string_view version, std::string_view edits) {
 }
 
 /// Empty when accepted.
-std::string complaint(std::string_view text, std::string_view kind = kKind) {
+std::string complaint(std::string_view text, std::string_view kind = kCheckedKind) {
   const sdk::Status checked = check_spec(text, kind);
   return checked ? "" : checked.error().message();
 }
@@ -66,7 +66,7 @@ struct Row {
 class SpecValidatorRefuses : public ::testing::TestWithParam<Row> {};
 
 TEST_P(SpecValidatorRefuses, WithPathAndRule) {
-  const sdk::Status checked = check_spec(GetParam().text, kKind);
+  const sdk::Status checked = check_spec(GetParam().text, kCheckedKind);
   ASSERT_FALSE(checked.ok());
   EXPECT_EQ(checked.error().code(), sdk::Code::kInvalidArgument);
   EXPECT_EQ(checked.error().message(), std::string("CDI spec: ") + GetParam().message);
