@@ -13,7 +13,7 @@ import time
 import yaml
 
 from players import (
-    HERE, PATIENCE, Machine, Programs, Wrong, allocate, claim_status, expect, make_claim, own_attributes, perform, published, resolve, say,
+    HERE, PATIENCE, Machine, Programs, allocate, claim_status, expect, make_claim, own_attributes, perform, published, resolve, say,
     show_slices, wait_for,
 )  # fmt: skip
 
