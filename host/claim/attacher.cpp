@@ -32,6 +32,12 @@ Error no_netconf(std::string_view what, std::string_view device) {
                "enable netconf-cni again");
 }
 
+/// Unreadable is not gone: the next scan may tell; until then modules look for themselves.
+bool is_gone(const DeviceRecord& device, const device::Inventory& inventory) {
+  const Presence presence = presence_of(device, inventory);
+  return presence == Presence::kGone || presence == Presence::kReplaced;
+}
+
 /// A pod as the record remembers it, for a del that comes when the runtime has forgotten it.
 module::Pod pod_of(const Attachment& attachment) {
   module::Pod pod;
@@ -89,10 +95,11 @@ Status Attacher::attach(const module::Call& call, const module::Sandbox& sandbox
   for (DeviceRecord& device : record.devices) {
     for (Attachment& attachment : device.attachments) attachment.state = AttachmentState::kAttached;
   }
-  if (auto ok = keep_marker(record); !ok) return ok;
-  fault_point("attach.marked");
-  auto ok = parts_.journal.write(std::make_shared<const Record>(record));
+  // Before the marker: with it a container may run, whose interface must not be taken back.
+  if (auto ok = parts_.journal.write(std::make_shared<const Record>(record)); !ok) return ok;
   fault_point("attach.attached");
+  auto ok = keep_marker(record);
+  fault_point("attach.marked");
   return ok;
 }
 
@@ -137,6 +144,18 @@ Status Attacher::detach(const module::Call& call, Record& record) const {
   for (auto device = record.devices.rbegin(); device != record.devices.rend(); ++device) {
     if (device->attachments.empty()) continue;
     auto ok = take_back(call, record, *device);
+    const bool has_namespace =
+        !parts_.journal.is_stale(record) &&
+        std::ranges::any_of(device->attachments,
+                            [this](const Attachment& attachment) { return is_alive(attachment); });
+    if (!ok && parts_.modules.netconf != nullptr && !has_namespace &&
+        is_gone(*device, *parts_.inventory())) {
+      record.last_error =
+          "the device and its sandbox are gone; what the plugin keeps of them may be left: " +
+          ok.error().to_string();
+      device->attachments.clear();
+      continue;
+    }
     if (!ok && first) first = std::move(ok);
   }
   fault_point("detach.settled");
@@ -183,11 +202,8 @@ Status Attacher::take_back(const module::Call& call, const Record& record,
 
 Status Attacher::settle(const module::Call& call, const Record& record,
                         const DeviceRecord& device) const {
-  // Of another boot: the kernel has made the device anew. Gone or replaced: there is nothing to wait for. Unreadable: the
-  // next scan may tell; until then the binding modules look for themselves.
-  if (parts_.journal.is_stale(record)) return {};
-  const Presence presence = presence_of(device, *parts_.inventory());
-  if (presence == Presence::kGone || presence == Presence::kReplaced) return {};
+  // Of another boot: the kernel has made the device anew. Gone: there is nothing to wait for.
+  if (parts_.journal.is_stale(record) || is_gone(device, *parts_.inventory())) return {};
   return settle_steps(parts_.modules, call, record, device);
 }
 

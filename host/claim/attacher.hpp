@@ -6,11 +6,11 @@
 //
 // A claim is in one sandbox as a whole: all its devices with a network step, or none.
 //
-//   attach   Attaching durable → netconf add, one device after the other → marker → Attached durable
+//   attach   Attaching durable → netconf add, one device after the other → Attached durable → marker
 //   detach   marker away → Detaching durable → netconf del, last device first → settle → record without attachments durable
 //
 // The marker, `<markers>/<claim uid>/<sandbox id>`, is what the OCI hook of the claim's CDI document looks for before a
-// container starts. It is there only while the record says Attached, or is about to.
+// container starts. It is there only while the record says Attached.
 #pragma once
 
 #include <filesystem>
@@ -51,7 +51,8 @@ class Attacher {
   /// Takes back all attachments of the record; success when there are none. A namespace that is gone, or whose path names
   /// another one by now, is given to the module as gone: the kernel has the device back, leases are still released. For a
   /// record of another boot that is always so, and no module settles. On failure the attachments that could not be taken
-  /// back stay, as Detaching.
+  /// back stay, as Detaching; but not those of a device that is gone like its namespace, which plugins may refuse to look
+  /// for: then the record's last_error says so.
   [[nodiscard]] Status detach(const module::Call& call, Record& record) const;
 
   /// Whether the sandbox has a network namespace of its own that is there. [any], no token needed.

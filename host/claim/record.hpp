@@ -75,7 +75,7 @@ struct Record {
   std::vector<module::Consumer> consumers;
   std::optional<std::string> pod_uid;  ///< whose CDI document lists the devices
   std::vector<DeviceRecord> devices;   ///< in the order of the allocation
-  std::string last_error;              ///< kUndoing: why it is not over
+  std::string last_error;              ///< kUndoing: why it is not over; else what was given up
   friend bool operator==(const Record&, const Record&) = default;
 };
 using RecordPtr = std::shared_ptr<const Record>;

@@ -492,6 +492,24 @@ TEST_F(SandboxGateTest, ADetachThatFailsBlocksTheDeviceAndComesAgain) {
   expect_nothing_left(claim);
 }
 
+TEST_F(SandboxGateTest, ADeviceThatIsGoneLikeItsSandboxIsNotWaitedFor) {
+  start();
+  const ClaimRef claim = prepared();
+  const auto pod = started("pod-a", "s1");
+  ASSERT_TRUE(send(Kind::kRunPodSandbox, pod));
+  // As host-device, which looks for the PCI device first.
+  node_.netconf.on("del", [&](const module::Call&, const module::NetconfRequest&) -> Status {
+    return Error(Code::kUnknown, "plugin host-device: lstat /sys/bus/pci/devices/0000:08:00.2");
+  });
+  node_.set_devices({});
+  EXPECT_FALSE(send(Kind::kStopPodSandbox, pod)) << "the namespace is there: it may be held";
+  ASSERT_EQ(attachments(claim).size(), 1U);
+  node_.namespaces.remove(pod.netns_path);
+  EXPECT_TRUE(eventually([&] { return attachments(claim).empty(); }));
+  EXPECT_THAT(node_.journal->find(claim.uid)->last_error, HasSubstr("lstat /sys/bus/pci/devices"));
+  EXPECT_TRUE(node_.unprepare(claim));
+}
+
 TEST_F(SandboxGateTest, ARebootReleasesLeasesWithoutANamespace) {
   start();
   const ClaimRef claim = prepared();

@@ -105,6 +105,27 @@ class NetworkStepTest(unittest.TestCase):
         self.assertEqual("OK", self.sandbox(node, "run", "uid-pod-1", netns))
         node.stop(process)
 
+    def test_a_kill_after_the_attach_takes_no_interface_from_a_container(self):
+        for place in ("attach.attached", "attach.marked"):
+            with self.subTest(place):
+                node = self.node()
+                claim = self.network_claim(node)
+                netns = self.network_namespace()
+                node.write("machine/sys/runtime-up", "")
+                process = node.start(faults=True, extra_environment={"DRASRIOV_CRASH_AT": place})
+                self.assertEqual(0, node.prepare(claim)[0])
+                node.write("machine/sys/sandbox", f"run uid-pod-1 {netns}")
+                process.wait(60)
+                [entry] = os.scandir(node.path("machine/sys/attached"))
+                before = entry.stat().st_mtime_ns
+                process = node.start()
+                self.assertEqual("OK", self.sandbox(node, "container", "uid-pod-1", netns))
+                [entry] = os.scandir(node.path("machine/sys/attached"))
+                self.assertEqual(before, entry.stat().st_mtime_ns, "it was taken out of the sandbox and put in again")
+                marker = os.path.join(node.data, "attached", claim.split("/")[2], "sandbox-1")
+                self.assertTrue(os.path.exists(marker))
+                node.stop(process)
+
     def test_what_a_failing_plugin_began_is_taken_back(self):
         node = self.node()
         claim = self.network_claim(node, plugin="failing")
