@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A runtime-hooks module whose container runtime is two files below the `sys` root: while "runtime-up" exists the runtime is
-// connected and synchronised, with no sandbox; "sandbox" holds three words, an event of sandbox-1 (run, container, stop),
-// the UID of its pod and the path of its network namespace or "host", and the answer goes to "sandbox-answer" ("OK" or the
-// refusal).
+// A runtime-hooks module whose container runtime is two files below the `sys` root, or in the `folder` of its
+// configuration: while "runtime-up" exists the runtime is connected and synchronised, with no sandbox; "sandbox" holds three
+// words, an event of sandbox-1 (run, container, stop), the UID of its pod and the path of its network namespace or "host",
+// and the answer goes to "sandbox-answer" ("OK" or the refusal). It waits `budgetSeconds` for it, or does not say how long.
 #include <chrono>
 #include <condition_variable>
+#include <drasriov/sdk/config.hpp>
 #include <drasriov/sdk/module.hpp>
 #include <filesystem>
 #include <fstream>
@@ -22,8 +23,17 @@ namespace fs = std::filesystem;
 
 class FileRuntime {
  public:
-  FileRuntime(sdk::Host host, std::string_view /*instance*/, std::string_view /*config_json*/)
-      : root_(host.root(sdk::Root::kSys)) {}
+  static constexpr std::string_view config_schema =
+      R"({"type":"object","properties":{"folder":{"type":"string"},"budgetSeconds":{"type":"integer"}}})";
+
+  FileRuntime(sdk::Host host, std::string_view /*instance*/, std::string_view config_json)
+      : root_(host.root(sdk::Root::kSys)) {
+    const auto config = sdk::Config::parse(config_json);
+    if (!config) return;
+    if (const auto folder = config->string("folder"); folder && *folder) root_ = **folder;
+    if (const auto budget = config->integer("budgetSeconds"); budget && *budget)
+      budget_ = std::chrono::seconds(**budget);
+  }
 
   void set_events(sdk::RuntimeEvents events) { events_.emplace(events); }
 
@@ -71,6 +81,7 @@ class FileRuntime {
     sandbox.pod.name = "pod";
     sandbox.pod.sandbox_id = "sandbox-1";
     event.sandbox = sandbox;
+    event.budget = budget_;
     fs::remove(root_ / "sandbox");
     events_->submit(event, [this](sdk::Code code, std::string_view message) {
       std::ofstream(root_ / "sandbox-answer~")
@@ -80,6 +91,7 @@ class FileRuntime {
   }
 
   fs::path root_;
+  std::chrono::nanoseconds budget_{0};  // 0: the runtime does not say
   std::optional<sdk::RuntimeEvents> events_;
   std::thread thread_;
   std::mutex mutex_;
