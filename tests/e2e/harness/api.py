@@ -177,12 +177,15 @@ class Api:
         return [e for e in self.events.list_event_for_all_namespaces().items
                 if e.regarding and e.regarding.kind == kind and e.regarding.name == name]
 
+    def clean_pods(self):
+        for pod in self.core.list_namespaced_pod("default").items:
+            or_none(self.core.delete_namespaced_pod, pod.metadata.name, "default")
+        wait_for(lambda: not self.core.list_namespaced_pod("default").items, "the pods to go")
+
     def clean(self):
         """Everything that a test can have made; ends when it is gone, the pods' claims included."""
-        core, resource = self.core, self.resource
-        for pod in core.list_namespaced_pod("default").items:
-            or_none(core.delete_namespaced_pod, pod.metadata.name, "default")
-        wait_for(lambda: not core.list_namespaced_pod("default").items, "the pods to go")
+        resource = self.resource
+        self.clean_pods()
         for claim in self.claims():
             or_none(resource.delete_namespaced_resource_claim, claim.metadata.name, "default")
         wait_for(lambda: not self.claims(), "the claims to go")

@@ -46,6 +46,8 @@ state = '{0}/state'
     conf_dir = '{0}/cni'
 [plugins.'io.containerd.nri.v1.nri']
   disable = false
+  # What the driver asks for on loaded nodes.
+  plugin_request_timeout = '10s'
   socket_path = '/var/run/nri/nri.sock'
   plugin_path = '{0}/nri-plugins'
   plugin_config_path = '{0}/nri-conf'
@@ -104,17 +106,21 @@ class ControlPlane:
         (base / "cni/10-bridge.conflist").write_text(json.dumps(CNI), encoding="utf-8")
         (base / "containerd.toml").write_text(CONTAINERD.format(base, self.runtime), encoding="utf-8")
         subprocess.run([sys.executable, HERE / "node/make_image.py", self.runtime / "busybox", base / "images.tar"], check=True)
-        path = f"{self.runtime}:{os.environ['PATH']}"
-        self._start("containerd", [self.runtime / "containerd", "-c", base / "containerd.toml"], PATH=path)
-        socket = base / "containerd.sock"
-        ctr = [self.runtime / "ctr", "-a", socket]
-        wait_for(lambda: subprocess.run([*ctr, "version"], capture_output=True, check=False).returncode == 0
+        self._start_containerd()
+        subprocess.run([*self._ctr(), "images", "import", base / "images.tar"], check=True, capture_output=True)
+        return base / "containerd.sock"
+
+    def _start_containerd(self):
+        self._start("containerd", [self.runtime / "containerd", "-c", self.state / "n/containerd.toml"],
+                    PATH=f"{self.runtime}:{os.environ['PATH']}")
+        wait_for(lambda: subprocess.run([*self._ctr(), "version"], capture_output=True, check=False).returncode == 0
                  or self._gone("containerd"), "containerd")
-        subprocess.run([*ctr, "-n", "k8s.io", "images", "import", base / "images.tar"], check=True, capture_output=True)
-        return socket
+
+    def _ctr(self):
+        return [self.runtime / "ctr", "-a", self.state / "n/containerd.sock", "-n", "k8s.io"]
 
     def _start(self, name, command, **environment):
-        with open(self.state / f"{name}.log", "wb") as log:
+        with open(self.state / f"{name}.log", "ab") as log:
             process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=log,
                                        stderr=log, env={**os.environ, **environment})
         self.processes.append((name, process))
@@ -136,14 +142,45 @@ class ControlPlane:
                 process.wait()
         self.processes.clear()
 
+    def sandboxes(self, pod_uid):
+        """A pod's sandboxes, id → process, those that the runtime has not yet removed included: process None."""
+        listed = subprocess.run([*self._ctr(), "containers", "ls", "-q",
+                                 f'labels."io.kubernetes.pod.uid"=={pod_uid},labels."io.cri-containerd.kind"==sandbox'],
+                                check=True, capture_output=True, text=True)
+        tasks = subprocess.run([*self._ctr(), "tasks", "ls"], check=True, capture_output=True, text=True)
+        # TASK PID STATUS
+        running = {words[0]: int(words[1]) for words in map(str.split, tasks.stdout.splitlines()) if words[2:] == ["RUNNING"]}
+        return {sandbox: running.get(sandbox) for sandbox in listed.stdout.split()}
+
     def kill_sandbox(self, pod_uid):
         """Kills a pod's sandbox as a crash of its shim would."""
-        ctr = [self.runtime / "ctr", "-a", self.state / "n/containerd.sock", "-n", "k8s.io"]
-        found = subprocess.run([*ctr, "containers", "ls", "-q",
-                                f'labels."io.kubernetes.pod.uid"=={pod_uid},labels."io.cri-containerd.kind"==sandbox'],
-                               check=True, capture_output=True, text=True)
-        for sandbox in found.stdout.split():
-            subprocess.run([*ctr, "tasks", "kill", "-s", "KILL", sandbox], check=True, capture_output=True)
+        for sandbox in self.sandboxes(pod_uid):
+            subprocess.run([*self._ctr(), "tasks", "kill", "-s", "KILL", sandbox], check=True, capture_output=True)
+
+    def in_sandbox(self, pod_uid, *command):
+        """Runs a program of the node in the network of a pod; its output."""
+        [process] = [one for one in self.sandboxes(pod_uid).values() if one]
+        return subprocess.run(["nsenter", f"--net=/proc/{process}/ns/net", *command], check=True, capture_output=True,
+                              text=True).stdout
+
+    @contextlib.contextmanager
+    def frozen_containerd(self):
+        """The runtime neither answers nor does anything until the end of the block."""
+        [process] = [process for name, process in self.processes if name == "containerd"]
+        process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGCONT)
+
+    def restart_containerd(self):
+        """Kills the runtime and starts it again; pods go on."""
+        [(at, process)] = [(i, process) for i, (name, process) in enumerate(self.processes) if name == "containerd"]
+        process.kill()
+        process.wait()
+        del self.processes[at]
+        self._start_containerd()
+        self.processes.insert(0, self.processes.pop())  # stopped last
 
     @property
     def kubeconfig(self):

@@ -8,7 +8,7 @@ import json
 import sys
 import tarfile
 
-APPLETS = ("sh", "ls", "cat", "echo", "env", "ip", "sleep", "stat", "test", "grep", "true", "false")
+APPLETS = ("sh", "ls", "cat", "echo", "env", "ip", "ping", "sleep", "stat", "test", "grep", "true", "false")
 NAMES = ("test.local/pause:1", "test.local/busybox:1")
 
 

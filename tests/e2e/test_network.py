@@ -1,0 +1,539 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Claims with a network: the VF's interface is in the pod before its first container starts, or no container of it runs.
+Real kubelet, containerd with NRI, and the reference CNI plugins; the VFs' interfaces are veths (tests/tools/live_machine.py)."""
+import json
+import os
+import re
+import socket
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from conftest import LONG
+from harness.api import DRIVER, IMAGE, one_vf, or_none
+from harness.control_plane import wait_for
+from harness.driver import PLUGIN_DATA
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
+from live_machine import LiveMachine  # noqa: E402 - a folder that process tests use as well
+
+LEASES = Path("/var/lib/cni/networks")
+MARKERS = PLUGIN_DATA / "attached"
+# A container tells what it has at its very start.
+SCRIPT = ("ip -o link; ip -o addr; test -z \"$CHECK\" || ping -c 1 -w 20 $CHECK; echo --; "
+          "trap 'exit 0' TERM; while true; do sleep 1 & wait $!; done")
+ATTACH = ("attach.intent", "attach.added", "attach.marked", "attach.attached")
+DETACH = ("detach.begun", "detach.deleted", "detach.settled", "detach.done")
+CROWD = 64 if LONG else 24
+
+
+# -- the node -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def machine(plane):
+    machine = LiveMachine(Path(os.environ["DRASRIOV_E2E_STATE"]) / "live", 64)
+    try:
+        yield machine.start()
+    finally:
+        machine.stop()
+
+
+@pytest.fixture(scope="module")
+def definitions(installed):
+    """The definition of NetworkAttachmentDefinitions, which a cluster has from its Multus."""
+    group, plural = "k8s.cni.cncf.io", "network-attachment-definitions"
+    schema = {"type": "object", "properties": {"spec": {"type": "object", "properties": {"config": {"type": "string"}}}}}
+    installed.extensions.create_custom_resource_definition({
+        "metadata": {"name": f"{plural}.{group}"},
+        "spec": {"group": group, "scope": "Namespaced",
+                 "names": {"plural": plural, "singular": "network-attachment-definition",
+                           "kind": "NetworkAttachmentDefinition"},
+                 "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}]}})
+
+    def served():
+        return or_none(installed.custom.list_namespaced_custom_object, group, "v1", "default", plural) is not None
+    wait_for(served, "NetworkAttachmentDefinitions to be served")
+
+
+class Networks:
+    """NetworkAttachmentDefinitions and claim templates that use them."""
+
+    def __init__(self, api):
+        self.api, self.names = api, []
+
+    def create(self, name, *plugins, version="1.0.0"):
+        config = {"cniVersion": version, "name": name, "plugins": list(plugins)}
+        self.api.custom.create_namespaced_custom_object(
+            "k8s.cni.cncf.io", "v1", "default", "network-attachment-definitions",
+            {"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition", "metadata": {"name": name},
+             "spec": {"config": json.dumps(config)}})
+        self.names.append(name)
+
+    def template(self, name, network, if_name=None, **devices):
+        parameters = {"apiVersion": f"{DRIVER}/v1alpha1", "kind": "VfConfig", "netAttachDefName": network}
+        if if_name:
+            parameters["ifName"] = if_name
+        self.api.create_template(name, {**one_vf(**devices),
+                                        "config": [{"opaque": {"driver": DRIVER, "parameters": parameters}}]})
+
+    def clean(self):
+        for name in self.names:
+            self.api.custom.delete_namespaced_custom_object(
+                "k8s.cni.cncf.io", "v1", "default", "network-attachment-definitions", name)
+
+
+def host_device(subnet="10.61.0.0/24"):
+    return {"type": "host-device", "ipam": {"type": "host-local", "ranges": [[{"subnet": subnet}]]}}
+
+
+@pytest.fixture
+def networks(api, definitions):
+    networks = Networks(api)
+    networks.create("plain", host_device())
+    networks.template("plain", "plain", "net1")
+    yield networks
+    networks.clean()
+
+
+@pytest.fixture
+def made(plane, driver, machine, api):
+    """A driver with all its modules on the machine; at the end everything is as it was found."""
+    made = driver()
+    plugins = made.folder / "cni"
+    plugins.mkdir()
+    modules = [{"name": name, "module": f"builtin:{name}"}
+               for name in ("discovery-sysfs", "vf-state", "binding-vfio", "mount-vhost", "runtime-nri", "cdi")]
+    modules.append({"name": "netconf-cni", "module": "builtin:netconf-cni",
+                    "config": {"pluginDirs": [str(plane.runtime), str(plugins)]}})
+    config = yaml.safe_load((made.folder / "config.yaml").read_text(encoding="utf-8"))
+    del config["roots"]
+    made.write("config.yaml", yaml.safe_dump({**config, "modules": modules}))
+    yield made
+    api.clean()
+    if not made.alive():
+        made.start()
+    wait_for(lambda: not made.claim_records() and not made.cdi_files(), "no record and no CDI file to be left")
+    wait_for(machine.at_home, "the interfaces to be on the node as before")
+    assert leases() == []
+    assert not MARKERS.exists() or list(MARKERS.iterdir()) == []
+
+
+@pytest.fixture
+def node(api, made, machine):
+    made.start()
+    wait_for(lambda: len(api.pool() or {}) == machine.count, "the pool")
+    return made
+
+
+def leases():
+    """Addresses that host-local has given away in networks of these tests."""
+    return sorted(file.name for network in LEASES.glob("*") if network.name != "e2e"
+                  for file in network.iterdir() if file.name[0].isdigit())
+
+
+@pytest.fixture
+def figures(capsys):
+    """What was measured, for the run's output."""
+    found = {}
+    yield found
+    with capsys.disabled():
+        for name, value in found.items():
+            print(f"measured: {name}: {value}")
+
+
+# -- pods -----------------------------------------------------------------------------------------------------------------
+
+
+def create_pod(api, name, *templates, restart="Never", check=""):
+    """A pod with a claim of each template, named like it."""
+    api.core.create_namespaced_pod("default", {
+        "metadata": {"name": name},
+        "spec": {"restartPolicy": restart, "terminationGracePeriodSeconds": 1, "automountServiceAccountToken": False,
+                 "enableServiceLinks": False,
+                 "resourceClaims": [{"name": t, "resourceClaimTemplateName": t} for t in templates],
+                 "containers": [{"name": "main", "image": IMAGE, "command": ["/bin/sh", "-c", SCRIPT],
+                                 "env": [{"name": "CHECK", "value": check}],
+                                 "resources": {"claims": [{"name": t} for t in templates]}}]}})
+
+
+def output(api, name):
+    def printed():
+        text = api.core.read_namespaced_pod_log(name, "default", _preload_content=False).data.decode()
+        assert text.endswith("--\n"), f"not all of it: {text[-200:]!r}"
+        return text
+    return wait_for(printed, f"the output of pod {name}")
+
+
+def interfaces(api, name):
+    """Interface → {mac, mtu, ips}, as the pod's container saw them when it started."""
+    found = {}
+    for line in output(api, name).splitlines():
+        words = line.split()
+        if len(words) < 3 or not words[0].rstrip(":").isdigit():
+            continue
+        interface = found.setdefault(words[1].rstrip(":").split("@")[0], {"ips": []})
+        if "link/ether" in words:
+            interface["mac"] = words[words.index("link/ether") + 1]
+            interface["mtu"] = int(words[words.index("mtu") + 1])
+        elif words[2] == "inet":
+            interface["ips"].append(words[3])
+    return found
+
+
+def check_status(api, pod, claim, networks):
+    """What the claim's status says of its devices is what the container saw; returns the devices."""
+    seen = interfaces(api, pod)
+
+    def reported():
+        status = api.claim_of(pod, claim).status
+        assert len(status.devices or []) == len(networks)
+        for device in status.devices:
+            data = device.network_data
+            assert data is not None, "no networkData"
+            assert data.interface_name in networks
+            assert seen[data.interface_name]["mac"] == data.hardware_address
+            assert sorted(seen[data.interface_name]["ips"]) == sorted(data.ips)
+        assert {d.network_data.interface_name for d in status.devices} == set(networks)
+        return {d.network_data.interface_name: d.device for d in status.devices}
+    return wait_for(reported, f"the status of claim {claim} of {pod}")
+
+
+def events_of(api, name):
+    return [e.message for e in api.core.list_namespaced_event("default").items if e.involved_object.name == name]
+
+
+def never_ran(api, name):
+    """That no container of the pod has ever been started."""
+    for status in api.pod(name).status.container_statuses or []:
+        assert status.restart_count == 0 and status.state.running is None and status.last_state.terminated is None, status
+    return True
+
+
+# -- a pod with its network -----------------------------------------------------------------------------------------------
+
+
+def test_an_interface_in_the_pod(api, node, machine, networks):
+    create_pod(api, "web", "plain")
+    api.running("web")
+    [device] = check_status(api, "web", "plain", ["net1"]).values()
+    name = machine.names[device]
+    seen = interfaces(api, "web")
+    assert (seen["net1"]["mac"], seen["net1"]["mtu"]) == (machine.mac(name), 1500)
+    assert seen["net1"]["ips"] == [f"{leases()[0]}/24"]
+    assert "eth0" in seen, "the cluster's own network"
+    assert name not in machine.links()
+    api.delete_pod("web")
+    wait_for(lambda: name in machine.links() and not leases(), "interface and address to come back")
+    assert "detached" in node.log()
+
+
+def test_pods_reach_each_other(api, node, networks):
+    create_pod(api, "server", "plain")
+    api.running("server")
+    [address] = interfaces(api, "server")["net1"]["ips"]
+    create_pod(api, "client", "plain", check=address.split("/")[0])
+    assert "1 packets received" in output(api, "client")
+
+
+def test_two_devices_of_one_request(api, node, machine, networks):
+    networks.template("pair", "plain", count=2)
+    create_pod(api, "pair", "pair")
+    api.running("pair")
+    devices = check_status(api, "pair", "pair", ["vfnet0", "vfnet1"])
+    seen = interfaces(api, "pair")
+    for interface, device in devices.items():
+        assert seen[interface]["mac"] == machine.mac(machine.names[device])
+    assert len(set(devices.values())) == 2 and len(leases()) == 2
+
+
+def test_two_claims_of_one_pod(api, node, networks):
+    networks.create("other", host_device("10.62.0.0/24"))
+    networks.template("other", "other", "net2")
+    create_pod(api, "both", "plain", "other")
+    api.running("both")
+    first = check_status(api, "both", "plain", ["net1"])
+    second = check_status(api, "both", "other", ["net2"])
+    assert set(first.values()).isdisjoint(second.values())
+    assert interfaces(api, "both")["net2"]["ips"][0].startswith("10.62.0.")
+
+
+def test_chained_plugins(api, node, machine, networks):
+    networks.create("tuned", host_device(), {"type": "tuning", "mtu": 1400, "mac": "02:00:00:00:77:01"})
+    networks.template("tuned", "tuned", "net1")
+    create_pod(api, "tuned", "tuned")
+    api.running("tuned")
+    [device] = check_status(api, "tuned", "tuned", ["net1"]).values()
+    assert (interfaces(api, "tuned")["net1"]["mac"], interfaces(api, "tuned")["net1"]["mtu"]) == ("02:00:00:00:77:01", 1400)
+    api.delete_pod("tuned")
+    wait_for(machine.at_home, f"{machine.names[device]} with its own address and MTU")
+
+
+def test_what_a_pod_changes_is_put_back(api, node, machine, networks):
+    """Behind the CNI plugin's back: vf-state knows how the interface was."""
+    create_pod(api, "rude", "plain")
+    pod = api.running("rude")
+    node.plane.in_sandbox(pod.metadata.uid, "ip", "link", "set", "net1", "mtu", "1300", "address", "02:66:66:66:66:66")
+    api.delete_pod("rude")
+    wait_for(machine.at_home, "the interface as it was")
+
+
+def test_an_interface_beside_the_device(api, node, machine, networks):
+    """macvlan moves nothing: the pod gets a new interface on the PF's."""
+    networks.create("above", {"type": "macvlan", "master": machine.pf, "ipam": {
+        "type": "static", "addresses": [{"address": "10.63.0.5/24"}, {"address": "fd00:63::5/64"}]}})
+    networks.template("above", "above", "net1")
+    create_pod(api, "above", "above")
+    api.running("above")
+    wait_for(lambda: (d := api.claim_of("above", "above").status.devices) and d[0].network_data
+             and d[0].network_data.ips == ["10.63.0.5/24", "fd00:63::5/64"], "both addresses in the status")
+    assert interfaces(api, "above")["net1"]["ips"] == ["10.63.0.5/24"]
+    assert machine.at_home()
+
+
+def test_a_sandbox_made_anew(api, node, plane, networks):
+    create_pod(api, "reborn", "plain", restart="Always")
+    pod = api.running("reborn")
+    check_status(api, "reborn", "plain", ["net1"])
+    plane.kill_sandbox(pod.metadata.uid)
+
+    def again():
+        assert api.running("reborn").status.container_statuses[0].restart_count >= 1
+        return True
+    wait_for(again, "the second sandbox's container")
+    check_status(api, "reborn", "plain", ["net1"])
+    assert len(leases()) == 1
+
+
+# -- no network, no pod ---------------------------------------------------------------------------------------------------
+
+
+def plugin(node, name, on_add):
+    """A CNI plugin that is host-device but for its ADD."""
+    path = node.folder / "cni" / name
+    text = f"""#!/bin/sh
+if [ "$CNI_COMMAND" = ADD ]; then
+{on_add}
+fi
+exec {node.plane.runtime}/host-device
+"""
+    new = path.with_suffix(".new")
+    new.write_text(text, encoding="utf-8")
+    new.chmod(0o755)
+    new.rename(path)
+
+
+def refused(api, name, claim, words):
+    """The pod waits, and events of pod and claim say why."""
+    wait_for(lambda: [e for e in events_of(api, name) if words in e], f"kubelet's event with '{words}'")
+    found = api.claim_of(name, claim).metadata.name
+    wait_for(lambda: [e for e in api.events_of("ResourceClaim", found) if words in e.note], f"the claim's event with '{words}'")
+    assert never_ran(api, name)
+
+
+@pytest.mark.parametrize("on_add,words", [
+    ("""echo '{"cniVersion":"1.0.0","code":7,"msg":"I do not like this VLAN"}'; exit 1""", "I do not like this VLAN"),
+    ("kill -SEGV $$", "signal 11"),
+    ("echo garbage; exit 0", "no JSON"),
+    ("head -c 10000000 /dev/zero; exit 0", "more than 4194304 bytes"),
+    ("sleep 1000", "within the container runtime's time limit"),
+], ids=("refuses", "crashes", "garbage", "endless", "hangs"))
+def test_a_plugin_that_fails(api, node, networks, on_add, words):
+    plugin(node, "grumpy", on_add)
+    networks.create("bad", {**host_device(), "type": "grumpy"})
+    networks.template("bad", "bad", "net1")
+    create_pod(api, "bad", "bad")
+    refused(api, "bad", "bad", words)
+    # Mended, the same pod starts.
+    plugin(node, "grumpy", "")
+    api.running("bad")
+    check_status(api, "bad", "bad", ["net1"])
+
+
+def test_the_second_plugin_of_a_chain_fails(api, node, machine, networks):
+    """The first has moved the interface by then."""
+    networks.create("half", host_device(), {"type": "tuning", "sysctl": {"net.ipv4.conf.net1.nonsense": "1"}})
+    networks.template("half", "half", "net1")
+    create_pod(api, "half", "half")
+    refused(api, "half", "half", "nonsense")
+    api.delete_pod("half")
+    wait_for(lambda: machine.at_home() and not leases(), "the interface to come back")
+
+
+def test_no_address_is_left(api, node, networks):
+    networks.create("small", host_device("10.64.0.0/30"))
+    networks.template("small", "small", "net1")
+    create_pod(api, "first", "small")
+    api.running("first")
+    create_pod(api, "second", "small")
+    refused(api, "second", "small", "no IP addresses available")
+    api.delete_pod("first")
+    api.running("second")
+    check_status(api, "second", "small", ["net1"])
+
+
+def test_a_definition_or_plugin_that_is_not_there(api, node, networks):
+    networks.template("nowhere", "nowhere", "net1")
+    create_pod(api, "nowhere", "nowhere")
+    wait_for(lambda: [e for e in events_of(api, "nowhere") if "nowhere" in e and "NetworkAttachmentDefinition" in e],
+             "kubelet's event")
+    networks.create("nowhere", {"type": "not-installed"})
+    wait_for(lambda: [e for e in events_of(api, "nowhere") if "CNI plugin not-installed is in none of" in e], "the next event", 180)
+    assert never_ran(api, "nowhere") and node.claim_records() == []
+
+
+def test_a_pod_of_the_hosts_network(api, node, networks):
+    api.core.create_namespaced_pod("default", {
+        "metadata": {"name": "host"},
+        "spec": {"hostNetwork": True, "restartPolicy": "Never", "terminationGracePeriodSeconds": 1,
+                 "resourceClaims": [{"name": "plain", "resourceClaimTemplateName": "plain"}],
+                 "containers": [{"name": "main", "image": IMAGE, "command": ["/bin/sh", "-c", SCRIPT],
+                                 "resources": {"claims": [{"name": "plain"}]}}]}})
+    wait_for(lambda: [e for e in events_of(api, "host") if "remove hostNetwork" in e], "an event that says what to do")
+    assert never_ran(api, "host")
+
+
+# -- somebody is away -----------------------------------------------------------------------------------------------------
+
+
+def works(api, machine, name="after"):
+    create_pod(api, name, "plain")
+    api.running(name)
+    check_status(api, name, "plain", ["net1"])
+    api.delete_pod(name)
+
+
+def test_the_driver_is_away_while_the_sandbox_starts(api, node, plane, networks):
+    """Prepared before, killed before the runtime starts the sandbox, back some time after: the pod waits and then runs."""
+    with plane.frozen_containerd():
+        create_pod(api, "patient", "plain", restart="Always")
+        wait_for(node.claim_records, "the prepare")
+        wait_for(lambda: "claim prepared" in node.log(), "its end")
+        time.sleep(1)  # kubelet asks the runtime for the sandbox
+        node.kill()
+    wait_for(lambda: [e for e in events_of(api, "patient") if "attached" in e], "the event that a container was refused")
+    node.start()
+    wait_for(lambda: api.running("patient"), "the pod", 300)
+    check_status(api, "patient", "plain", ["net1"])
+    uid = api.pod("patient").metadata.uid
+    assert len(plane.sandboxes(uid)) == 1, "the first sandbox is the one that runs"
+
+
+@pytest.mark.parametrize("place", ATTACH)
+def test_the_driver_is_killed_in_an_attach(api, made, machine, networks, place):
+    made.start(faults=True, DRASRIOV_CRASH_AT=place)
+    wait_for(lambda: len(api.pool() or {}) == machine.count, "the pool")
+    create_pod(api, "struck", "plain", restart="Always")
+    wait_for(lambda: not made.alive(), f"the driver to die at {place}")
+    made.start()
+    wait_for(lambda: api.running("struck"), "the pod", 300)
+    check_status(api, "struck", "plain", ["net1"])
+    assert len(leases()) == 1
+
+
+@pytest.mark.parametrize("place", DETACH)
+def test_the_driver_is_killed_in_a_detach(api, made, machine, networks, place):
+    made.start(faults=True, DRASRIOV_CRASH_AT=place)
+    wait_for(lambda: len(api.pool() or {}) == machine.count, "the pool")
+    create_pod(api, "struck", "plain")
+    api.running("struck")
+    api.core.delete_namespaced_pod("struck", "default")
+    wait_for(lambda: not made.alive(), f"the driver to die at {place}")
+    made.start()
+    wait_for(lambda: api.pod("struck") is None, "the end of the pod")
+    works(api, machine)
+
+
+def test_the_driver_is_killed_while_a_pod_runs(api, node, machine, networks):
+    create_pod(api, "kept", "plain")
+    api.running("kept")
+    node.kill()
+    node.start()
+    check_status(api, "kept", "plain", ["net1"])
+    works(api, machine)
+    assert api.pod("kept").status.container_statuses[0].restart_count == 0
+    api.delete_pod("kept")
+    wait_for(lambda: machine.at_home() and not leases(), "the interface to come back")
+
+
+def test_the_runtime_is_restarted(api, node, plane, machine, networks):
+    create_pod(api, "kept", "plain")
+    api.running("kept")
+    followed = node.log().count("following the container runtime")
+    plane.restart_containerd()
+    wait_for(lambda: node.log().count("following the container runtime") > followed, "the driver to follow the runtime again")
+    works(api, machine)
+    check_status(api, "kept", "plain", ["net1"])
+    assert api.pod("kept").status.container_statuses[0].restart_count == 0
+    api.delete_pod("kept")
+    wait_for(lambda: machine.at_home() and not leases(), "the interface to come back")
+
+
+# -- many at once ---------------------------------------------------------------------------------------------------------
+
+
+def crowd(api, kinds):
+    """Makes CROWD pods at once; kinds: name → templates of its claims, in turns. Returns for each kind the names and the
+    seconds to its middle and last ready pod."""
+    pods = {f"{list(kinds)[i % len(kinds)]}-{i}": list(kinds.values())[i % len(kinds)] for i in range(CROWD)}
+    began = time.monotonic()
+    for name, templates in pods.items():
+        create_pod(api, name, *templates)
+    ready = {}
+
+    def all_ready():
+        for pod in api.core.list_namespaced_pod("default").items:
+            conditions = {c.type: c.status for c in pod.status.conditions or []}
+            if pod.metadata.name in pods and conditions.get("Ready") == "True":
+                ready.setdefault(pod.metadata.name, time.monotonic() - began)
+        assert len(ready) == CROWD, f"{len(ready)} of {CROWD}"
+        return True
+    wait_for(all_ready, "all pods", 600, 0.25)
+
+    def told(kind):
+        names = [name for name in pods if name.startswith(f"{kind}-")]
+        took = sorted(ready[name] for name in names)
+        return names, took[len(took) // 2], took[-1]
+    return {kind: told(kind) for kind in kinds}
+
+
+def add_seconds(node):
+    """What the plugins' ADDs have taken, by the driver's metrics."""
+    with socket.socket(socket.AF_UNIX) as status:
+        status.connect(str(PLUGIN_DATA / "status.sock"))
+        text = json.loads(b"".join(iter(lambda: status.recv(65536), b"")))["metrics"]
+    return sum(float(value) for value in re.findall(r'cni_seconds_sum\{[^}]*command="ADD"[^}]*\} (\S+)', text))
+
+
+@pytest.mark.parametrize("count", [1, 8])
+def test_an_attach_takes_little_beside_its_plugins(api, node, networks, figures, count):
+    networks.template("some", "plain", count=count)
+    took, plugins = [], []
+    for number in range(5):
+        before = add_seconds(node)
+        create_pod(api, f"some-{number}", "some")
+        api.running(f"some-{number}")
+        check_status(api, f"some-{number}", "some", [f"vfnet{i}" for i in range(count)])
+        plugins.append(1000 * (add_seconds(node) - before))
+        took.append(int(re.findall(r"attached, (\d+) ms", node.log())[-1]))
+        api.delete_pod(f"some-{number}")
+    figures[f"attach of {count} VFs"] = (f"{sorted(took)[2]} ms ({min(took)} to {max(took)}), "
+                                         f"the plugins in it {sorted(plugins)[2]:.0f} ms")
+    # Two durable writes and some processes to start; a loaded machine takes its time.
+    assert min(t - p for t, p in zip(took, plugins)) < 100 + 50 * count
+
+
+def test_many_pods_at_once(api, node, networks, figures):
+    bare = crowd(api, {"bare": []})["bare"]
+    api.clean_pods()
+    claimed = crowd(api, {"claimed": ["plain"]})["claimed"]
+    taken = [device for name in claimed[0] for device in check_status(api, name, "plain", ["net1"]).values()]
+    assert len(set(taken)) == CROWD and len(leases()) == CROWD
+    api.clean_pods()
+    mixed = crowd(api, {"unrelated": [], "claimed": ["plain"]})
+    for what, (_, middle, last) in {"without a claim": bare, "with a VF": claimed,
+                                    "without a claim, half of the others with a VF": mixed["unrelated"]}.items():
+        figures[f"{CROWD} pods at once, {what}"] = f"the middle one ready after {middle:.1f} s, the last after {last:.1f} s"
