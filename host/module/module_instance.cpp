@@ -51,6 +51,14 @@ std::set<pid_t> thread_ids() {
   return ids;
 }
 
+Result<ModuleSchemas> compile_schemas(const drasriov_module_table& table) {
+  auto config = JsonSchema::compile(to_view(table.config_schema));
+  if (!config) return config.error().with_context("its config_schema");
+  auto claim = JsonSchema::compile(to_view(table.claim_schema));
+  if (!claim) return claim.error().with_context("its claim_schema");
+  return ModuleSchemas{*std::move(config), *std::move(claim)};
+}
+
 ModuleInstance::ModuleInstance(std::unique_ptr<InstanceCore> core,
                                std::shared_ptr<const ModuleLibrary> library,
                                JsonSchema claim_schema)
@@ -63,21 +71,15 @@ Result<std::unique_ptr<ModuleInstance>> ModuleInstance::create(
     const HostServices& services) {
   const std::string context = "module " + entry.name;
   const drasriov_module_table& table = library->table();
-  const auto member_text = [&table](drasriov_string drasriov_module_table::*member) {
-    return to_view(table.*member);
-  };
-
-  auto config_schema = JsonSchema::compile(member_text(&drasriov_module_table::config_schema));
-  if (!config_schema) return config_schema.error().with_context(context + ": its config_schema");
-  auto claim_schema = JsonSchema::compile(member_text(&drasriov_module_table::claim_schema));
-  if (!claim_schema) return claim_schema.error().with_context(context + ": its claim_schema");
-  if (auto status = config_schema->check_text(entry.config_json, "config"); !status) {
+  auto schemas = compile_schemas(table);
+  if (!schemas) return schemas.error().with_context(context);
+  if (auto status = schemas->config.check_text(entry.config_json, "config"); !status) {
     return status.error().with_context(context);
   }
 
   auto core = std::make_unique<InstanceCore>(entry.name, table, services);
   std::unique_ptr<ModuleInstance> instance(
-      new ModuleInstance(std::move(core), std::move(library), *std::move(claim_schema)));
+      new ModuleInstance(std::move(core), std::move(library), std::move(schemas->claim)));
   if (auto status = instance->create_handle(entry); !status) return std::move(status).error();
   if (auto status = instance->adopt_claim_fields(); !status)
     return status.error().with_context(context);

@@ -20,6 +20,14 @@
 
 namespace drasriov::module {
 
+/// The two schemas of a module table.
+struct ModuleSchemas {
+  JsonSchema config;
+  JsonSchema claim;
+};
+/// The error names the schema and the place in it.
+[[nodiscard]] Result<ModuleSchemas> compile_schemas(const drasriov_module_table& table);
+
 class ModuleInstance {
  public:
   /// Checks the entry's config against the module's schema, creates the instance, and compares what

@@ -209,8 +209,9 @@ VerifyStep check_loading(const std::filesystem::path& path, const VerifyOptions&
   } else if (!report.result->value("passed", false)) {
     findings.fail(report.result->value("message", ""), report.result->value("hint", ""));
   }
-  return findings.step(kLoadStep, "load",
-                       "maps, answers the query, and its table is complete and equals its note");
+  return findings.step(
+      kLoadStep, "load",
+      "maps, answers the query, its table is complete and equals its note, its schemas are valid");
 }
 
 VerifyStep skipped(int number, std::string name, int because) {

@@ -75,6 +75,9 @@ int verify_child_main(const std::filesystem::path& path) {
   if (auto status = check_table_against(**table, *manifest); !status) {
     return reporter.failed(file->about(status.error()));
   }
+  if (const auto schemas = compile_schemas(**table); !schemas) {
+    return reporter.failed(file->about(schemas.error()));
+  }
   if (thread_ids().size() != threads_before) {
     return reporter.failed(
         file->about(Error(Code::kFailedPrecondition, "it starts a thread when it is loaded",

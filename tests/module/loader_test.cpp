@@ -78,8 +78,10 @@ class LoaderTest : public ::testing::Test {
   LoadOptions options_;
 };
 
-TEST_F(LoaderTest, LoadsAModuleAndCallsIt) {
-  const auto registry = load({entry(install(DRASRIOV_FIXTURE_GOOD_PATH))});
+class LoaderOfTest : public LoaderTest, public ::testing::WithParamInterface<const char*> {};
+
+TEST_P(LoaderOfTest, LoadsAModuleAndCallsIt) {
+  const auto registry = load({entry(install(GetParam()))});
   ASSERT_TRUE(registry) << registry.error().to_string();
   ASSERT_TRUE((*registry)->start());
   ASSERT_EQ((*registry)->modules().discovery.size(), 1U);
@@ -92,6 +94,11 @@ TEST_F(LoaderTest, LoadsAModuleAndCallsIt) {
   ASSERT_EQ(lines.size(), 1U);
   EXPECT_EQ(lines[0].text, "scanning module=acme call=scan/1");
 }
+
+INSTANTIATE_TEST_SUITE_P(Headers, LoaderOfTest,
+                         ::testing::Values(DRASRIOV_FIXTURE_GOOD_PATH,
+                                           DRASRIOV_FIXTURE_ABI_1_0_PATH),
+                         [](const auto& tested) { return tested.index == 0 ? "Today" : "Abi1_0"; });
 
 TEST_F(LoaderTest, SeveralInstancesOfOneModule) {
   const std::string module = install(DRASRIOV_FIXTURE_GOOD_PATH);

@@ -157,6 +157,10 @@ TEST_F(VerifyTest, TableRules) {
   std::filesystem::remove(directory_ / "module.so");
   EXPECT_THAT(failure(DRASRIOV_FIXTURE_UNRESOLVED_PATH),
               HasSubstr("undefined symbol: drasriov_fixture_nowhere"));
+  std::filesystem::remove(directory_ / "module.so");
+  EXPECT_THAT(failure(DRASRIOV_FIXTURE_UNKNOWN_KEYWORD_PATH),
+              HasSubstr("4: module file $DIR/module.so: its claim_schema: schema: keyword "
+                        "\"minItems\" is not supported"));
 }
 
 TEST_F(VerifyTest, TheCommandPrintsALineForEachStep) {

@@ -40,6 +40,19 @@ add_test(NAME sdk.abi_layout_complete
     -P "${CMAKE_CURRENT_SOURCE_DIR}/abi_layout_complete.cmake")
 
 list(APPEND _tests sdk.abi_layout_complete)
+
+find_program(DRASRIOV_ABIDIFF abidiff)
+mark_as_advanced(DRASRIOV_ABIDIFF)
+if(DRASRIOV_ABIDIFF AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  add_test(NAME sdk.abi_baseline
+    COMMAND ${CMAKE_COMMAND} -D "SOURCE=${PROJECT_SOURCE_DIR}" -D "COMPILER=${CMAKE_C_COMPILER}"
+      -D "WORK=${CMAKE_CURRENT_BINARY_DIR}/abi_baseline" -D "ABIDIFF=${DRASRIOV_ABIDIFF}"
+      -P "${CMAKE_CURRENT_SOURCE_DIR}/abi_baseline.cmake")
+  list(APPEND _tests sdk.abi_baseline)
+else()
+  message(STATUS "abidiff or gcc was not found: the headers are not compared with sdk/abi")
+endif()
+
 if(DRASRIOV_CLANG AND DRASRIOV_CLANGXX)
   set(_strict -pedantic-errors -Wall -Wextra -Werror -fsyntax-only
     -I "${PROJECT_SOURCE_DIR}/sdk/include")

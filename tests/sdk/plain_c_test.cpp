@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The module in plain C, opened as a host opens it, does its work against the fake host.
+// The module in plain C, opened as a host opens it, does its work against the fake host: built with
+// today's headers, and with those of each released minor.
 #include <drasriov/sdk/testing/module_under_test.hpp>
 
 #include <dlfcn.h>
@@ -26,10 +27,10 @@ using sdk::testing::RecordedScan;
 using sdk::testing::TestBindingRequest;
 using ::testing::ElementsAre;
 
-class PlainCTest : public ::testing::Test {
+class PlainCTest : public ::testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
-    void* const library = ::dlopen(DRASRIOV_PLAIN_C_PATH, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    void* const library = ::dlopen(GetParam(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     ASSERT_NE(library, nullptr) << ::dlerror();
     const auto query =
         reinterpret_cast<drasriov_module_query_fn>(::dlsym(library, DRASRIOV_MODULE_QUERY_SYMBOL));
@@ -46,12 +47,12 @@ class PlainCTest : public ::testing::Test {
   std::unique_ptr<ModuleUnderTest> module_;
 };
 
-TEST_F(PlainCTest, OwnsItsClaimField) {
+TEST_P(PlainCTest, OwnsItsClaimField) {
   ASSERT_EQ(table_->claim_field_count, 1U);
   EXPECT_EQ(sdk::from_abi(table_->claim_fields[0]), "addVhostMount");
 }
 
-TEST_F(PlainCTest, FindsDevicesAndReportsProblems) {
+TEST_P(PlainCTest, FindsDevicesAndReportsProblems) {
   std::ofstream(host_.root(Root::kData) / "devices") << "0000:08:00.2\nnonsense\n0000:08:00.3\n";
   RecordedScan found;
   ASSERT_TRUE(module_->scan(found).ok());
@@ -63,7 +64,7 @@ TEST_F(PlainCTest, FindsDevicesAndReportsProblems) {
   EXPECT_THAT(found.problems, ElementsAre(sdk::Entry{"nonsense", "not a PCI address"}));
 }
 
-TEST_F(PlainCTest, SaysWhatIsMissing) {
+TEST_P(PlainCTest, SaysWhatIsMissing) {
   RecordedScan found;
   const sdk::Status status = module_->scan(found);
   ASSERT_FALSE(status.ok());
@@ -73,7 +74,7 @@ TEST_F(PlainCTest, SaysWhatIsMissing) {
   EXPECT_EQ(status.error().hint(), "write one PCI address a line into this file");
 }
 
-TEST_F(PlainCTest, PreparesAndPutsBack) {
+TEST_P(PlainCTest, PreparesAndPutsBack) {
   TestBindingRequest request(Device("0000-08-00-2"));
   const auto marker = host_.root(Root::kData) / "0000-08-00-2.claim";
   const std::string snapshot = module_->snapshot(request).value();
@@ -90,7 +91,7 @@ TEST_F(PlainCTest, PreparesAndPutsBack) {
   EXPECT_TRUE(module_->unprepare(request, snapshot, "").ok()) << "killed before put_state";
 }
 
-TEST_F(PlainCTest, MakesNothingWhenItsStateIsNotDurable) {
+TEST_P(PlainCTest, MakesNothingWhenItsStateIsNotDurable) {
   TestBindingRequest request(Device("0000-08-00-2"));
   RecordedPrepare results;
   results.state_outcome = Code::kResourceExhausted;
@@ -99,6 +100,10 @@ TEST_F(PlainCTest, MakesNothingWhenItsStateIsNotDurable) {
   EXPECT_EQ(status.error().code(), Code::kResourceExhausted);
   EXPECT_FALSE(std::filesystem::exists(host_.root(Root::kData) / "0000-08-00-2.claim"));
 }
+
+INSTANTIATE_TEST_SUITE_P(Headers, PlainCTest,
+                         ::testing::Values(DRASRIOV_PLAIN_C_PATH, DRASRIOV_PLAIN_C_ABI_1_0_PATH),
+                         [](const auto& tested) { return tested.index == 0 ? "Today" : "Abi1_0"; });
 
 }  // namespace
 }  // namespace drasriov::sdk_test
