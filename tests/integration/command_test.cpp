@@ -172,7 +172,8 @@ TEST(Commands, AKubeconfigThatIsNoneIsNamed) {
       run(kDriver, {"run", "--node-name", "n", "--kubeconfig", "/nonexistent/kubeconfig"});
   EXPECT_EQ(finished.code, 2);
   EXPECT_EQ(finished.errors,
-            "dra-driver-sriov: kubeconfig /nonexistent/kubeconfig: No such file or directory\n");
+            "dra-driver-sriov: read kubeconfig /nonexistent/kubeconfig: No such file or directory "
+            "— hint: give an existing file to KUBECONFIG or the flag --kubeconfig\n");
 }
 
 TEST(Commands, ANodeNeedsAName) {

@@ -228,7 +228,10 @@ Result<Connection> read_kubeconfig(const fs::path& file) {
   const std::string context = "kubeconfig " + file.string();
   std::error_code failed;
   const auto size = fs::file_size(file, failed);
-  if (failed) return errno_error(failed.value(), context);
+  if (failed) {
+    return errno_error(failed.value(), "read " + context,
+                       "give an existing file to KUBECONFIG or the flag --kubeconfig");
+  }
   if (size > kLargestKubeconfig) return wrong(context + ": larger than 4 MiB");
   std::ifstream in(file, std::ios::binary);
   std::ostringstream text;
