@@ -253,12 +253,13 @@ TEST_F(SandboxGateTest, AHangingPluginIsAnsweredInTimeAndCalledOff) {
   });
   const auto pod = started("pod-a", "s1");
   const auto before = std::chrono::steady_clock::now();
-  const Status refused = send(Kind::kRunPodSandbox, pod, milliseconds(500));
+  // Of 3 s the gate keeps 0.45 s back: enough for a machine that is busy with other tests.
+  const Status refused = send(Kind::kRunPodSandbox, pod, seconds(3));
   const auto took = std::chrono::steady_clock::now() - before;
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code(), Code::kDeadlineExceeded);
   EXPECT_THAT(refused.error().to_string(), HasSubstr("plugin_request_timeout"));
-  EXPECT_LT(took, milliseconds(500)) << "a later answer counts as success for the runtime";
+  EXPECT_LT(took, seconds(3)) << "a later answer counts as success for the runtime";
   ASSERT_EQ(called_off.get_future().wait_for(seconds(10)), std::future_status::ready);
   EXPECT_TRUE(eventually([&] { return attachments(claim).empty(); }));
   expect_nothing_left(claim);
