@@ -34,6 +34,7 @@ target_compile_options(sdk_headers_c PRIVATE -pedantic-errors -Werror)
 add_library(sdk_headers_cxx OBJECT ${_stubs_cxx})
 target_link_libraries(sdk_headers_cxx PRIVATE DraSriov::sdk)
 target_compile_options(sdk_headers_cxx PRIVATE -pedantic-errors -Werror)
+set_target_properties(sdk_headers_c sdk_headers_cxx PROPERTIES UNITY_BUILD OFF)  # alone, that is
 
 add_test(NAME sdk.abi_layout_complete
   COMMAND ${CMAKE_COMMAND} -D "HEADERS=${_abi}" -D "LAYOUT=${CMAKE_CURRENT_SOURCE_DIR}/abi_layout.c"
