@@ -222,6 +222,7 @@ Status make_claims(Driver& driver) {
   driver.reporter->start();
 
   claim::RunnerSettings settings;
+  settings.data_directory = driver.config.data_directory();
   settings.plan.driver_name = driver.config.driver_name;
   settings.plan.pool_name = driver.config.node_name;
   settings.plan.interface_prefix = driver.config.default_interface_prefix;
@@ -234,6 +235,7 @@ Status make_claims(Driver& driver) {
           .journal = *driver.journal,
           .modules = modules,
           .attacher = *driver.attacher,
+          .hook = driver.hook,
           .cluster = *driver.cluster,
           .inventory = [&control = *driver.control] { return control.inventory(); },
           .runtime =
@@ -246,6 +248,23 @@ void stop_claims(Driver& driver) {
   driver.queue->stop();
   driver.sandboxes.end();
   driver.reporter->stop(kReportBudget);
+}
+
+/// Claims without a network do without it; of the others each says so.
+Status install_hook(Driver& driver) {
+  if (auto installed = driver.hook.install(); !installed) {
+    driver.log.error(installed.error().with_context(
+        "install the OCI hook; no claim with a network is prepared without it"));
+  }
+  return {};
+}
+
+/// It goes with the last claim: documents of claims that are left name it, and their containers may start while no driver
+/// runs.
+void remove_hook(Driver& driver) {
+  const bool known = driver.journal != nullptr;
+  if (!known || !driver.journal->all().empty() || !driver.journal->quarantined().empty()) return;
+  if (auto removed = driver.hook.remove(); !removed) driver.log.warning(removed.error());
 }
 
 /// What a Go driver of the same name prepared on this node.
@@ -397,6 +416,7 @@ constexpr std::array kSteps = {
     Step<Driver>{"make the control", make_control, nullptr},
     Step<Driver>{"watch the machine", watch_machine, nullptr},
     Step<Driver>{"follow the cluster", follow_cluster, unfollow_cluster},
+    Step<Driver>{"install the hook", install_hook, remove_hook},
     Step<Driver>{"open the journal", make_claims, stop_claims},
     Step<Driver>{"make kubelet's endpoint", make_endpoint, nullptr},
     Step<Driver>{"look at the machine", start_publishing, stop_publishing},
@@ -410,11 +430,12 @@ constexpr std::array kSteps = {
 }  // namespace
 
 Driver::Driver(config::Configuration configuration, config::Environment process_environment,
-               std::filesystem::path builtin_modules, telemetry::RecentLines& process_log,
-               Signals& process_signals)
+               std::filesystem::path builtin_modules, std::filesystem::path hook_program,
+               telemetry::RecentLines& process_log, Signals& process_signals)
     : config(std::move(configuration)),
       environment(std::move(process_environment)),
       builtin_directory(std::move(builtin_modules)),
+      hook(std::move(hook_program), config.effective_hook_directory()),
       log(process_log),
       signals(process_signals),
       metrics(process_log) {}

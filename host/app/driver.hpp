@@ -18,6 +18,7 @@
 #include "host/app/signals.hpp"
 #include "host/app/steps.hpp"
 #include "host/claim/claim_runner.hpp"
+#include "host/claim/hook_file.hpp"
 #include "host/claim/journal.hpp"
 #include "host/claim/work_queue.hpp"
 #include "host/cluster/cluster_api.hpp"
@@ -41,8 +42,8 @@ namespace drasriov::app {
 
 struct Driver {
   Driver(config::Configuration configuration, config::Environment process_environment,
-         std::filesystem::path builtin_modules, telemetry::RecentLines& process_log,
-         Signals& process_signals);
+         std::filesystem::path builtin_modules, std::filesystem::path hook_program,
+         telemetry::RecentLines& process_log, Signals& process_signals);
   ~Driver();
   Driver(const Driver&) = delete;
   Driver& operator=(const Driver&) = delete;
@@ -50,6 +51,7 @@ struct Driver {
   const config::Configuration config;
   const config::Environment environment;
   const std::filesystem::path builtin_directory;
+  const claim::HookFile hook;
   telemetry::RecentLines& log;
   Signals& signals;
   const std::chrono::system_clock::time_point started = std::chrono::system_clock::now();

@@ -88,7 +88,8 @@ ExitCode run_command(const RunCommand& command, const config::Environment& envir
   telemetry::RecentLines log(*lines);
   log.info("dra-driver-sriov " DRASRIOV_VERSION " starts",
            {{telemetry::key::kNode, configuration->node_name}});
-  Driver driver(*std::move(configuration), environment, *std::move(directory), log, *signals);
+  Driver driver(*std::move(configuration), environment, *std::move(directory),
+                executable->parent_path() / claim::kHookName, log, *signals);
   return start_serve_stop(driver);
 }
 

@@ -140,7 +140,8 @@ Status make_directories(const fs::path& path, mode_t mode) {
   return file_error(errno, "create directory", path);
 }
 
-Result<std::size_t> remove_stale_temporaries(const fs::path& directory) {
+Result<std::size_t> remove_stale_temporaries(const fs::path& directory, std::string_view name) {
+  const std::string prefix = name.empty() ? "." : "." + std::string(name) + ".";
   const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(directory.c_str()), ::closedir);
   if (!dir) {
     if (errno == ENOENT) return std::size_t{0};
@@ -148,8 +149,8 @@ Result<std::size_t> remove_stale_temporaries(const fs::path& directory) {
   }
   std::size_t removed = 0;
   while (const dirent* entry = ::readdir(dir.get())) {
-    const std::string_view name(entry->d_name);
-    if (!name.starts_with('.') || !name.ends_with(".tmp")) continue;
+    const std::string_view file(entry->d_name);
+    if (!file.starts_with(prefix) || !file.ends_with(".tmp")) continue;
     if (::unlinkat(::dirfd(dir.get()), entry->d_name, 0) == 0) ++removed;
   }
   return removed;

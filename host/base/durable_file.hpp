@@ -36,7 +36,9 @@ enum class Durability {
 /// Creates `path` and its parents with `mode`; existing directories are left as they are.
 [[nodiscard]] Status make_directories(const std::filesystem::path& path, mode_t mode = 0750);
 
-/// Removes what a killed replace_file() left in `directory`: files named ".*.tmp". Returns how many.
-[[nodiscard]] Result<std::size_t> remove_stale_temporaries(const std::filesystem::path& directory);
+/// Removes what a killed replace_file() left in `directory`: files named ".*.tmp", or only those of the file `name`. Returns
+/// how many.
+[[nodiscard]] Result<std::size_t> remove_stale_temporaries(const std::filesystem::path& directory,
+                                                           std::string_view name = {});
 
 }  // namespace drasriov

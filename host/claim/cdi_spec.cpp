@@ -169,12 +169,29 @@ std::string_view minimum_version(const Json& devices) {
              : "0.3.0";
 }
 
-std::string document(std::string_view driver_name, Json devices) {
+/// A hook needs no newer version of the specification than devices do.
+Result<std::string> document(std::string_view driver_name, Json devices, Json edits = {}) {
   Json spec = Json::object();
   spec["cdiVersion"] = minimum_version(devices);
   spec["kind"] = cdi_kind(driver_name);
   spec["devices"] = std::move(devices);
-  return spec.dump();
+  if (!edits.empty()) spec["containerEdits"] = std::move(edits);
+  try {
+    return spec.dump();
+  } catch (const Json::type_error&) {
+    return invalid("its text is not UTF-8");
+  }
+}
+
+Json hook_edits(const CdiClaimInput& claim) {
+  if (!claim.hook) return {};
+  const std::string& path = claim.hook->path;
+  const std::string name = path.substr(path.rfind('/') + 1);
+  const Json hook = Json::object({{"hookName", "createRuntime"},
+                                  {"path", path},
+                                  {"args", Json::array({name, claim.claim_uid, claim.hook->claim,
+                                                        claim.hook->data_directory})}});
+  return Json::object({{"hooks", Json::array({hook})}});
 }
 
 Json device(std::string name, Json edits) {
@@ -276,7 +293,8 @@ Result<std::string> claim_spec(std::string_view driver_name, const CdiClaimInput
         device(claim.claim_uid + "-" + input.device_name, in_order(std::move(edits))));
   }
   if (!claim.pod_uid) devices.push_back(address_list(claim.claim_uid, {&claim}));
-  return document(driver_name, std::move(devices));
+  auto spec = document(driver_name, std::move(devices), hook_edits(claim));
+  return spec ? std::move(spec) : spec.error().with_context("claim " + claim.claim_uid);
 }
 
 Result<std::string> pod_spec(std::string_view driver_name, std::string_view pod_uid,

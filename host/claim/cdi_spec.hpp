@@ -31,10 +31,18 @@ struct CdiDeviceInput {
   std::vector<std::string> edits_json;
 };
 
+/// What the runtime runs, once for each container that is given a device of the claim, before it starts.
+struct CdiHookInput {
+  std::string path;            ///< absolute
+  std::string claim;           ///< namespace/name
+  std::string data_directory;  ///< the driver's
+};
+
 struct CdiClaimInput {
   std::string claim_uid;
   std::optional<std::string> pod_uid;   ///< set when the claim is reserved for exactly one pod
   std::vector<CdiDeviceInput> devices;  ///< in the order of the allocation
+  std::optional<CdiHookInput> hook;     ///< of a claim with a network step
 };
 
 /// "<driver name>/vf": vendor and class of every device of this driver.
@@ -48,7 +56,7 @@ struct CdiClaimInput {
 /// The claim's document as JSON, with the lowest cdiVersion that its contents allow (older runtimes
 /// refuse a whole file of a newer version). Edits of several modules are merged: equal entries
 /// once, in call order. Errors: INVALID_ARGUMENT for edits that are not a CDI containerEdits
-/// object, names that are no names, no device; FAILED_PRECONDITION when two modules give one
+/// object, names that are no names, no device, a path that is not UTF-8; FAILED_PRECONDITION when two modules give one
 /// variable, node or mount different contents.
 [[nodiscard]] Result<std::string> claim_spec(std::string_view driver_name,
                                              const CdiClaimInput& claim);

@@ -9,11 +9,13 @@
 #pragma once
 
 #include <chrono>
+#include <filesystem>
 #include <functional>
 #include <memory>
 
 #include "host/claim/attacher.hpp"
 #include "host/claim/claim_service.hpp"
+#include "host/claim/hook_file.hpp"
 #include "host/claim/journal.hpp"
 #include "host/claim/plan.hpp"
 #include "host/claim/work_queue.hpp"
@@ -27,6 +29,8 @@ struct RunnerSettings {
   using Duration = std::chrono::milliseconds;
 
   PlanSettings plan;
+  /// The driver's, which the hook of a claim with a network step is told.
+  std::filesystem::path data_directory;
   /// For a caller without a deadline; kubelet gives 45 s (DRA specification, rule R12).
   Duration call_budget = std::chrono::seconds(40);
   /// Kept back from the caller's deadline for undoing and answering.
@@ -57,6 +61,7 @@ struct RunnerParts {
   Journal& journal;
   const module::Modules& modules;
   const Attacher& attacher;
+  const HookFile& hook;
   cluster::ClusterApi& cluster;
   /// The newest inventory, never null. [any]
   std::function<device::InventorySnapshot()> inventory;

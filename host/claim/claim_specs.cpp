@@ -59,6 +59,10 @@ Status write_specs(RunnerContext& context, const module::Call& call, const Recor
                  "enable the module cdi");
   }
   CdiClaimInput input = cdi_input(record);
+  if (has_network(record)) {
+    input.hook = CdiHookInput{context.parts.hook.path().native(), record.claim.to_string(),
+                              context.settings.data_directory.native()};
+  }
   auto spec = claim_spec(driver, input);
   if (!spec) return spec.error().with_context("CDI document");
   if (auto ok =

@@ -14,7 +14,7 @@
 
 namespace drasriov::claim {
 
-/// What the documents of the record say.
+/// What the documents of the record say, but for the hook, which the ids of its devices do not depend on.
 [[nodiscard]] CdiClaimInput cdi_input(const Record& record);
 
 /// Writes the claim's document, and the pod's over this claim and the pod's prepared ones.

@@ -176,6 +176,7 @@ class PrepareTask : public std::enable_shared_from_this<PrepareTask> {
         context_.outbox.warning(ref_, "JournalFailed", ok.error().to_string());
       }
     }
+    if (auto ok = keep_hook(*known_); !ok) return std::move(ok).error();
     if (auto flow = reserve_pod(known_->pod_uid); flow != Flow::kNext) return flow;
     // Their folder is often a tmpfs that others may clear; documents that are there are only read.
     if (auto ok = write_specs(context_, call(), *known_); !ok) return std::move(ok).error();
@@ -293,7 +294,13 @@ class PrepareTask : public std::enable_shared_from_this<PrepareTask> {
         return ok.error().with_context(describe(device.plan.allocated) + ": " +
                                        netconf->instance());
     }
+    if (auto ok = keep_hook(record_); !ok) return std::move(ok).error();
     return go(Step::kSnapshot);
+  }
+
+  /// A container whose hook is missing does not start; better that the claim says so.
+  [[nodiscard]] Status keep_hook(const Record& record) const {
+    return has_network(record) ? context_.parts.hook.keep() : Status();
   }
 
   Result<Flow> snapshot() {

@@ -58,6 +58,7 @@ struct Configuration {
   std::filesystem::path cdi_root = "/var/run/cdi";
   std::filesystem::path
       module_directory;  ///< of builtin modules; empty = beside the executable (see app/)
+  std::filesystem::path hook_directory;  ///< empty = data_directory()
 
   int healthcheck_port =
       -1;  ///< -1 off, 0 any free port, else the TCP port on loopback or `healthcheck_address`
@@ -78,6 +79,10 @@ struct Configuration {
   /// <plugins dir>/<driver name>
   [[nodiscard]] std::filesystem::path data_directory() const {
     return kubelet_plugins_directory / driver_name;
+  }
+  /// Where the OCI hook is, for the container runtime under the same path.
+  [[nodiscard]] std::filesystem::path effective_hook_directory() const {
+    return hook_directory.empty() ? data_directory() : hook_directory;
   }
 };
 

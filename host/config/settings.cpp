@@ -262,6 +262,10 @@ constexpr std::array kSettings = {
     Setting{"moduleDirectory", "module-directory", "", "DIR",
             "of builtin modules; without it beside the executable", Type::kText,
             set_path<&C::module_directory>, get_path<&C::module_directory>},
+    Setting{"hookDir", "hook-dir", "", "DIR",
+            "of the OCI hook, for the container runtime under the same path; without it the data "
+            "directory",
+            Type::kText, set_path<&C::hook_directory>, get_path<&C::hook_directory>},
     Setting{"healthcheckPort", "healthcheck-port", "HEALTHCHECK_PORT", "PORT",
             "of the gRPC health service: -1 off, 0 any free port", Type::kInteger,
             set_integer<&C::healthcheck_port, -1, 65535>, get_integer<&C::healthcheck_port>},

@@ -120,6 +120,15 @@ def test_one_value_moves_kubelet(chart):
     assert not [path for path in objects.host_paths() if path.startswith("/var/lib/kubelet")]
 
 
+def test_the_runtime_finds_the_hook_where_the_driver_puts_it(chart):
+    assert "hookDir" not in yaml.safe_load(chart.render().configuration), "it is in the data directory"
+    objects = chart.render({"hookDir": "/opt/sriov"})
+    assert yaml.safe_load(objects.configuration)["hookDir"] == "/opt/sriov"
+    assert [m for m in objects.container["volumeMounts"] if m["mountPath"] == "/opt/sriov"] == [
+        {"name": "hook", "mountPath": "/opt/sriov"}]
+    assert "/opt/sriov" in objects.host_paths()
+
+
 def test_a_mount_is_where_the_node_has_it(chart):
     """Socket paths are told to kubelet, device paths to the runtime: they must be the node's."""
     for files in ((), *[(e,) for e in EXAMPLES]):

@@ -78,6 +78,23 @@ TEST(CdiSpec, EditsOfModulesFollowOurVariablesInTheOrderOfTheSpecification) {
       R"("options":["bind"]}]}}]})");
 }
 
+/// At the level of the document: a container of the claim runs it once, whichever of the claim's devices it is given.
+TEST(CdiSpec, HookOfAClaimWithANetworkStep) {
+  CdiClaimInput claim = with_edits({});
+  EXPECT_FALSE(parsed(claim_spec(kDriver, claim)).contains("containerEdits"));
+  claim.hook = {"/data/dra-driver-sriov-hook", "ns/net", "/data \"1\""};
+  const json spec = parsed(claim_spec(kDriver, claim));
+  EXPECT_EQ(spec["cdiVersion"], "0.3.0") << "a hook needs no newer one";
+  EXPECT_EQ(spec["containerEdits"], json::parse(R"({"hooks":[{"hookName":"createRuntime",)"
+                                                R"("path":"/data/dra-driver-sriov-hook","args":)"
+                                                R"(["dra-driver-sriov-hook",)"
+                                                R"("a0000000-0000-4000-8000-000000000001",)"
+                                                R"("ns/net","/data \"1\""]}]})"));
+  EXPECT_FALSE(parsed(pod_spec(kDriver, kPodUid, {claim})).contains("containerEdits"));
+  claim.hook->data_directory = "/\xff";
+  EXPECT_FALSE(claim_spec(kDriver, claim).ok());
+}
+
 TEST(CdiSpec, SharedClaimListsItsAddressesInAClaimLevelDevice) {
   const CdiClaimInput claim = claim_of(
       {vf("0000-08-00-3", "0000:08:00.3"), vf("0000-08-00-2", "0000:08:00.2")}, /*one_pod=*/false);

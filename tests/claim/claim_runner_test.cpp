@@ -259,6 +259,44 @@ TEST_F(ClaimRunnerTest, ABadNetworkIsFoundBeforeTheMachineIsTouched) {
   node_.expect_pristine();
 }
 
+TEST_F(ClaimRunnerTest, OnlyANetworkPutsTheHookIntoTheDocument) {
+  const ClaimRef plain = node_.add_claim(1, {0}, kVfio);
+  const ClaimRef network = node_.add_claim(2, {1}, kNetwork, Json::array({reserved_for("pod-b")}));
+  prepared(plain);
+  prepared(network);
+  const auto specs = node_.cdi.specs();
+  EXPECT_THAT(specs.at(plain.uid), Not(HasSubstr("hooks")));
+  EXPECT_EQ(
+      Json::parse(specs.at(network.uid)).at("containerEdits"),
+      (Json{{"hooks",
+             {{{"hookName", "createRuntime"},
+               {"path", node_.hook.path()},
+               {"args", {"dra-driver-sriov-hook", network.uid, "tenant/claim-2", "/data"}}}}}}));
+  for (const ClaimRef& claim : {plain, network}) unprepared(claim);
+}
+
+TEST_F(ClaimRunnerTest, AMissingHookIsPutBackOrTheNetworkIsNotPrepared) {
+  const ClaimRef plain = node_.add_claim(1, {0}, kVfio);
+  const ClaimRef network = node_.add_claim(2, {1}, kNetwork, Json::array({reserved_for("pod-b")}));
+  const auto lose = [this] { std::filesystem::remove(node_.hook.path()); };
+  lose();
+  prepared(network);
+  EXPECT_TRUE(std::filesystem::exists(node_.hook.path()));
+  lose();
+  prepared(network);
+  EXPECT_TRUE(std::filesystem::exists(node_.hook.path())) << "also for a claim that is prepared";
+
+  lose();
+  std::filesystem::remove(node_.hook_program());
+  EXPECT_THAT(node_.prepare(network).error().message(),
+              HasSubstr("claim tenant/claim-2: the OCI hook " + node_.hook.path().native() +
+                        " is missing and cannot be put back"));
+  prepared(plain);
+  for (const ClaimRef& claim : {plain, network}) unprepared(claim);
+  ASSERT_FALSE(node_.prepare(network));
+  node_.expect_pristine();
+}
+
 TEST_F(ClaimRunnerTest, ANetworkThatIsNotThereIsNamed) {
   const auto answer = node_.prepare(node_.add_claim(1, {0}, {{"netAttachDefName", "net-b"}}));
   ASSERT_FALSE(answer);

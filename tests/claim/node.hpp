@@ -9,6 +9,7 @@
 
 #include <condition_variable>
 #include <filesystem>
+#include <fstream>
 #include <future>
 #include <memory>
 #include <mutex>
@@ -128,6 +129,8 @@ class Node {
     vf_state.takes_part = [](const module::BindingRequest& request, bool) {
       return !request.netconf_json.empty();
     };
+    std::ofstream(hook_program()) << "the program";
+    settings.data_directory = "/data";
     settings.plan.driver_name = kDriverName;
     settings.plan.pool_name = "node-1";
     settings.retry_first = std::chrono::milliseconds(1);
@@ -149,6 +152,7 @@ class Node {
     auto opened = Journal::open(claims(), boot_id);
     if (!opened) return std::move(opened).error();
     journal = std::move(*opened);
+    if (auto installed = hook.install(); !installed) return installed;
     attacher = std::make_unique<Attacher>(
         AttacherParts{modules, *journal,
                       [this] {
@@ -160,7 +164,7 @@ class Node {
     queue = std::make_unique<WorkQueue>(threads);
     events = std::make_unique<FakeEvents>();
     runner = std::make_unique<ClaimRunner>(
-        settings, RunnerParts{*queue, *journal, modules, *attacher, cluster,
+        settings, RunnerParts{*queue, *journal, modules, *attacher, hook, cluster,
                               [this] {
                                 const std::lock_guard lock(mutex_);
                                 return inventory_;
@@ -241,6 +245,7 @@ class Node {
     return ref;
   }
 
+  [[nodiscard]] std::filesystem::path hook_program() const { return directory.path() / "program"; }
   [[nodiscard]] std::filesystem::path claims() const { return directory.path() / "claims"; }
   /// Names of the files in the journal's folder, sorted.
   [[nodiscard]] std::vector<std::string> journal_files() const {
@@ -262,6 +267,7 @@ class Node {
   }
 
   TempDir directory;
+  HookFile hook{hook_program(), directory.path() / "hook"};
   std::string boot_id = "boot-1";
   Recording recording;
   FakeBinding vf_state{"vf-state", {}, recording};

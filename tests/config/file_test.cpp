@@ -42,6 +42,7 @@ kubeletPluginsDirectory: /k/plugins/
 kubeletRegistrarDirectory: /k/registry
 cdiRoot: /k/../cdi
 moduleDirectory: /opt/modules
+hookDir: /opt/hooks/
 healthcheckPort: 51515
 healthcheckAddress: "::"
 defaultInterfacePrefix: net
@@ -80,6 +81,7 @@ modules:
   EXPECT_EQ(c.kubelet_registrar_directory, "/k/registry");
   EXPECT_EQ(c.cdi_root, "/cdi");
   EXPECT_EQ(c.module_directory, "/opt/modules");
+  EXPECT_EQ(c.effective_hook_directory(), "/opt/hooks");
   EXPECT_EQ(c.healthcheck_port, 51515);
   EXPECT_EQ(c.healthcheck_address, "::");
   EXPECT_EQ(c.default_interface_prefix, "net");
@@ -129,7 +131,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"FlagNameAsKey", "v: 1\n",
             "c.yaml:1:1: unknown key 'v' — hint: known are roots modules netAttachDefNamespaces "
             "driverName nodeName namespace cluster kubeconfig kubeApiQps kubeApiBurst advertise "
-            "kubeletPluginsDirectory kubeletRegistrarDirectory cdiRoot moduleDirectory "
+            "kubeletPluginsDirectory kubeletRegistrarDirectory cdiRoot moduleDirectory hookDir "
             "healthcheckPort healthcheckAddress defaultInterfacePrefix nriPluginName "
             "nriPluginIndex verbosity logFormat insecureDev"},
         Bad{"SameKeyTwice", "verbosity: 1\nnodeName: a\nverbosity: 2\n",

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <cstdlib>
+
 #include "dra_proto/health.grpc.pb.h"
 #include "tests/integration/machine.hpp"
 
@@ -20,6 +22,25 @@ TEST(ProcessLife, StopTakesTheSocketsAwayAndLeavesNoTemporaries) {
   EXPECT_EQ(driver->wait(), 0) << driver->errors();
   EXPECT_TRUE(Machine::files(machine.registry()).empty());
   EXPECT_EQ(Machine::files(machine.data()), (std::vector<std::string>{"claims", "owner.lock"}));
+}
+
+TEST(ProcessLife, TheHookIsThereWhileADriverRunsOrAClaimIsLeft) {
+  Machine machine;
+  const Claim claim = machine.put_claim("one", {kFirstVf});
+  const fs::path hook = machine.data() / "dra-driver-sriov-hook";
+  const auto stop = [](const auto& driver) {
+    driver->signal(SIGTERM);
+    EXPECT_EQ(driver->wait(), 0) << driver->errors();
+  };
+  auto driver = machine.start_driver();
+  EXPECT_EQ(std::system((hook.native() + " --check").c_str()), 0);
+  EXPECT_EQ(machine.kubelet("prepare", {claim})["claims"][claim.uid]["error"], "");
+  stop(driver);
+  EXPECT_TRUE(fs::exists(hook)) << "a container of the claim may start meanwhile";
+  driver = machine.start_driver();
+  EXPECT_EQ(machine.kubelet("unprepare", {claim})["claims"][claim.uid]["error"], "");
+  stop(driver);
+  EXPECT_FALSE(fs::exists(hook));
 }
 
 TEST(ProcessLife, ASecondDriverStandsByAndTakesOverAfterAKill) {

@@ -176,6 +176,6 @@ class Node:
         """A file's content without what is this node's only: its folder, inodes, and the checksum over them."""
         if not os.path.isfile(path):
             return "socket"
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:  # the hook is a program
             text = file.read().replace(self.root, "ROOT")
         return re.sub(r'"(incarnation|sha256)":"[^"]*"', r'"\1":""', text)

@@ -23,6 +23,9 @@ sriov.config: the driver's configuration file (docs/configuration.md). driver.ex
   "verbosity" .Values.logging.level
   "logFormat" .Values.logging.format
   "modules" $modules }}
+{{- with .Values.hookDir }}
+{{- $_ := set $config "hookDir" . }}
+{{- end }}
 {{- if ge (int $plugin.containers.plugin.healthcheckPort) 0 }}
 {{- /* kubelet probes a pod of the host's network at the node's address. */}}
 {{- $_ := set $config "healthcheckAddress" "${HOST_IP}" }}
