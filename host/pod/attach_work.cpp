@@ -133,7 +133,7 @@ class AttachWork final : public ClaimsWork, public AttachHandle {
           return ok.error().with_context(name(record));
         continue;
       }
-      if (occasion_ == Occasion::kMissed && is_elsewhere(record)) continue;
+      if (occasion_ == Occasion::kMissed && (is_elsewhere(record) || is_imported(record))) continue;
       if (auto ok = check(record); !ok) return ok.error().with_context(name(record));
       const module::Call call = make_call(answer_by_, &is_cancelled_);
       if (auto ok = context_.parts.attacher.detach(call, record); !ok)
@@ -159,6 +159,15 @@ class AttachWork final : public ClaimsWork, public AttachHandle {
     });
   }
 
+  /// Whether the Go driver has prepared the claim, and attached it to the sandbox if that is an old one. An add would fail
+  /// there, and taking it back would take the interface out of a pod that runs.
+  static bool is_imported(const claim::Record& record) {
+    return !claim::has_attachments(record) &&
+           std::ranges::any_of(record.devices, [](const claim::DeviceRecord& device) {
+             return device.adopted_edits_json.has_value();
+           });
+  }
+
   /// Whether this sandbox may have the claim's devices.
   [[nodiscard]] Status check(const claim::Record& record) const {
     if (context_.parts.journal.is_stale(record)) {
@@ -169,6 +178,12 @@ class AttachWork final : public ClaimsWork, public AttachHandle {
       return Error(Code::kUnavailable,
                    "it is not prepared (" + std::string(claim::state_name(record.state)) + ")" +
                        (record.last_error.empty() ? "" : ": " + record.last_error));
+    }
+    if (occasion_ == Occasion::kContainerStart && is_imported(record)) {
+      return Error(
+          Code::kFailedPrecondition,
+          "its sandbox was started under the Go driver, of whose interfaces nothing is known",
+          "delete the pod: a new one is attached as any other");
     }
     for (const claim::DeviceRecord& device : record.devices) {
       for (const claim::Attachment& attachment : device.attachments) {

@@ -277,7 +277,8 @@ class FakeNetconf : public module::Netconf {
                    (request.netns_fd < 0 ? " gone" : ""));
     if (auto ok = run("del", call, request); !ok) return ok;
     const std::lock_guard lock(mutex_);
-    attached_.erase(request.device->name);
+    const auto found = attached_.find(request.device->name);
+    if (found != attached_.end() && found->second == request.container_id) attached_.erase(found);
     return {};
   }
   [[nodiscard]] Status check(const module::Call&, const module::NetconfRequest&) override {

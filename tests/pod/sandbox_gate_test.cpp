@@ -531,6 +531,54 @@ TEST_F(SandboxGateTest, ARebootReleasesLeasesWithoutANamespace) {
               HasSubstr("was not prepared again since the node was rebooted"));
 }
 
+TEST_F(SandboxGateTest, ALateDelDoesNotTouchTheNextOwner) {
+  start();
+  const ClaimRef first = prepared();
+  ASSERT_TRUE(send(Kind::kRunPodSandbox, started("pod-a", "s1")));
+  stop();
+  node_.boot_id = "boot-2";
+  node_.recording.clear();
+  std::atomic<bool> broken = true;
+  node_.netconf.on("del", [&](const module::Call&, const module::NetconfRequest&) {
+    return broken ? Status(Error(Code::kUnavailable, "plugin sriov: code 11")) : Status();
+  });
+  start();
+  // In the new boot the device is free, and another pod has it before the old lease could be released.
+  const ClaimRef second = prepared(2, {2}, {"pod-b"});
+  ASSERT_TRUE(send(Kind::kRunPodSandbox, started("pod-b", "s2")));
+  broken = false;
+  EXPECT_TRUE(eventually([&] { return attachments(first).empty(); }));
+  EXPECT_EQ(node_.recording.count("netconf.del 0000-08-00-2 s1"), 0U) << "without a namespace only";
+  EXPECT_EQ(node_.recording.count("vf-state.settle 0000-08-00-2"), 0U);
+  EXPECT_EQ(node_.netconf.attached().at(kVf), "s2");
+  EXPECT_TRUE(marked(second, "s2"));
+  // The first pod's runtime speaks at last.
+  EXPECT_TRUE(send(Kind::kStopPodSandbox, sandbox("pod-a", "s1")));
+  EXPECT_EQ(node_.netconf.attached().at(kVf), "s2");
+  EXPECT_TRUE(send(Kind::kCreateContainer, sandbox("pod-b", "s2")));
+}
+
+TEST_F(SandboxGateTest, WhatTheGoDriverAttachedIsLeftInItsSandbox) {
+  start();
+  const ClaimRef claim = prepared();
+  auto record = std::make_shared<claim::Record>(*node_.journal->find(claim.uid));
+  record->devices.front().adopted_edits_json = "{}";
+  ASSERT_TRUE(node_.journal->write(record));
+  prepared(2, {5}, {"pod-b"});
+  const auto old = started("pod-a", "s1");
+  node_.recording.clear();
+  synchronise({old, started("pod-b", "s2")});
+  ASSERT_TRUE(eventually([&] { return node_.netconf.attached().size() == 1; }));
+  const Status refused = send(Kind::kCreateContainer, old);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().to_string(), HasSubstr("started under the Go driver"));
+  EXPECT_THAT(refused.error().to_string(), HasSubstr("delete the pod"));
+  EXPECT_EQ(node_.recording.count("netconf.add 0000-08-00-2 s1"), 0U);
+  EXPECT_EQ(node_.recording.count("netconf.del 0000-08-00-2 s1"), 0U);
+  EXPECT_TRUE(send(Kind::kRunPodSandbox, started("pod-a", "s3"))) << "a new sandbox is ours";
+  EXPECT_TRUE(send(Kind::kCreateContainer, sandbox("pod-a", "s3")));
+}
+
 TEST_F(SandboxGateTest, StoppingAnswersWhatIsUnderWay) {
   start();
   prepared();
