@@ -4,6 +4,7 @@
 // OCI state is on standard input. Exit 0 when <data directory>/attached/<claim uid>/<sandbox id> is there, which the driver
 // keeps only while the claim's devices are in that sandbox. Else 1 and one sentence on standard error, which the runtime
 // passes on: the container does not start. It asks no other process, so it holds while the driver is away.
+// With --check alone it does nothing and succeeds: `doctor` asks so whether it can be run.
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -42,6 +43,7 @@ std::string_view read_state() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc == 2 && std::string_view(argv[1]) == "--check") return 0;
   if (argc != 4 || !drasriov::hook::is_plain_name(argv[1]) || argv[3][0] != '/') {
     ::fprintf(stderr,
               "dra-driver-sriov-hook: needs CLAIM-UID NAMESPACE/NAME DATA-DIRECTORY, which the "

@@ -20,6 +20,7 @@ void check_devices(const Facts& facts, Findings& out);
 void check_runtime_config(const Facts& facts, Findings& out);
 void check_nri(const Facts& facts, Findings& out);
 void check_cdi(const Facts& facts, Findings& out);
+void check_hook(const Facts& facts, Findings& out);
 void check_kubelet(const Facts& facts, Findings& out);
 void check_state(const Facts& facts, Findings& out);
 

@@ -10,7 +10,7 @@
 namespace drasriov::doctor {
 namespace {
 
-constexpr std::array<std::string_view, 38> kIds = {"api-access-denied",
+constexpr std::array<std::string_view, 39> kIds = {"api-access-denied",
                                                    "api-unreachable",
                                                    "autoprobe-off",
                                                    "capability-missing",
@@ -24,6 +24,7 @@ constexpr std::array<std::string_view, 38> kIds = {"api-access-denied",
                                                    "dra-disabled",
                                                    "driver-not-running",
                                                    "filter-in-other-namespace",
+                                                   "hook-not-runnable",
                                                    "host-files-hidden",
                                                    "inodes-low",
                                                    "iommu-off",
@@ -51,7 +52,7 @@ constexpr std::array<std::string_view, 38> kIds = {"api-access-denied",
 static_assert(std::ranges::is_sorted(kIds));
 
 /// What must be known for a check to mean anything.
-enum class Needs : std::uint8_t { kNothing, kHostFiles, kRuntime };
+enum class Needs : std::uint8_t { kNothing, kHostFiles, kHostMounts, kRuntime };
 
 struct Check {
   std::string_view name;
@@ -68,6 +69,7 @@ constexpr std::array kChecks = {
     Check{"container runtime", check_runtime_config, Needs::kHostFiles},
     Check{"NRI", check_nri, Needs::kRuntime},
     Check{"CDI", check_cdi, Needs::kRuntime},
+    Check{"OCI hook", check_hook, Needs::kHostMounts},
     Check{"kubelet", check_kubelet},
     Check{"state directories", check_state},
     Check{"driver modules", check_modules},
@@ -80,6 +82,7 @@ bool is_known(const Facts& facts, Needs needs) {
   switch (needs) {
     case Needs::kNothing: return true;
     case Needs::kHostFiles: return facts.host_visible;
+    case Needs::kHostMounts: return facts.hook.tried;
     case Needs::kRuntime: return facts.host_visible && !facts.runtime.name.empty();
   }
   return true;

@@ -192,6 +192,21 @@ void check_cdi(const Facts& facts, Findings& out) {
   }
 }
 
+void check_hook(const Facts& facts, Findings& out) {
+  const Hook& hook = facts.hook;
+  // The driver puts it there at its start, and takes it away with the last claim.
+  const bool needed =
+      facts.setup.uses_hooks && (facts.instances.lock_held || !facts.claims.empty());
+  if (!needed || hook.runs) return;
+  out.push_back(
+      {"hook-not-runnable", Severity::kError,
+       "the container runtime cannot run " + hook.path + ": " + hook.error +
+           "; containers of a claim with a network do not start",
+       "nsenter --target 1 --mount " + hook.path + " --check; findmnt --target " + hook.path,
+       "restart the driver, which puts it there; where programs may not run (noexec, a label of "
+       "SELinux), set hookDir to another directory of the node"});
+}
+
 void check_kubelet(const Facts& facts, Findings& out) {
   const Kubelet& kubelet = facts.kubelet;
   const Setup& setup = facts.setup;

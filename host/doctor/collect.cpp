@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <system_error>
 
+#include "host/claim/hook_file.hpp"
 #include "host/doctor/collect_parts.hpp"
 #include "host/module/entry_file.hpp"
 
@@ -140,6 +141,7 @@ Facts collect(const config::Configuration& configuration, const CollectOptions& 
     if (entry.enabled) facts.modules.push_back(look_at_module(entry, options));
   }
   facts.claims = collect_claims(configuration.data_directory(), proc);
+  facts.hook = collect_hook(configuration.effective_hook_directory() / claim::kHookName, proc);
   facts.instances = collect_instances(configuration.data_directory(), proc);
   return facts;
 }

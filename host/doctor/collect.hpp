@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // collect(): looks at the node once and writes down what it sees. It only reads: no lock is taken, nothing is created, no
-// kernel module loaded. Blocks on files and on the API server; one thread.
+// kernel module loaded; of the programs on the host the OCI hook is run. Blocks on files and on the API server; one thread.
 #pragma once
 
 #include <filesystem>

@@ -19,6 +19,9 @@ void collect_functions(const std::filesystem::path& sys, Facts& facts);
 void collect_daemons(const std::filesystem::path& proc, const HostFiles* host, Facts& facts);
 [[nodiscard]] std::vector<ClaimFile> collect_claims(const std::filesystem::path& data_directory,
                                                     const std::filesystem::path& proc);
+/// Runs it with --check, as the host's processes see its path.
+[[nodiscard]] Hook collect_hook(const std::filesystem::path& program,
+                                const std::filesystem::path& proc);
 [[nodiscard]] Instances collect_instances(const std::filesystem::path& data_directory,
                                           const std::filesystem::path& proc);
 

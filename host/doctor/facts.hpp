@@ -111,6 +111,14 @@ struct Runtime {
   std::optional<std::vector<std::string>> cdi_directories;
 };
 
+/// The OCI hook of claims with a network step, run from the host's mount namespace.
+struct Hook {
+  std::string path;
+  bool tried = false;  ///< false = that namespace cannot be entered
+  bool runs = false;
+  std::string error;  ///< why it does not, or was not tried
+};
+
 struct Kubelet {
   bool running = false;
   std::string version;           ///< of the Node object; may be empty
@@ -169,6 +177,7 @@ struct Facts {
   std::vector<PhysicalFunction> pfs;
   std::vector<VirtualFunction> vfs;
   Runtime runtime;
+  Hook hook;
   Kubelet kubelet;
   std::vector<Module> modules;
   std::vector<ClaimFile> claims;

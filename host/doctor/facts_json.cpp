@@ -51,6 +51,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Runtime, name, version, running,
                                                 nri_socket, nri_socket_exists,
                                                 nri_request_timeout_ms, cdi_enabled,
                                                 cdi_directories)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Hook, path, tried, runs, error)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Kubelet, running, version, root_directory, dra_gate)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Module, name, file, sha256, passed, required,
                                                 problem, hint)
@@ -60,8 +61,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Instances, lock_held, owner, pro
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ApiAccess, what, code, message)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Cluster, access, filters_elsewhere)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Facts, format, setup, host_visible, directories,
-                                                permissions, kernel, pfs, vfs, runtime, kubelet,
-                                                modules, claims, instances, cluster)
+                                                permissions, kernel, pfs, vfs, runtime, hook,
+                                                kubelet, modules, claims, instances, cluster)
 
 nlohmann::json facts_to_json(const Facts& facts) {
   return facts;

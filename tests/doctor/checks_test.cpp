@@ -176,6 +176,12 @@ const std::vector<Fault>& faults() {
        [](Facts& f) { f.runtime.version.clear(); }},
       {"CdiElsewhere", "cdi-directory-not-read", S::kError, "from /etc/cdi, not from cdiRoot",
        [](Facts& f) { f.runtime.cdi_directories = {"/etc/cdi"}; }},
+      {"HookDoesNotRun", "hook-not-runnable", S::kError,
+       "dra-driver-sriov-hook: Permission denied; containers",
+       [](Facts& f) {
+         f.hook.runs = false;
+         f.hook.error = "Permission denied";
+       }},
       {"NoRegistry", "kubelet-directory-missing", S::kError, "plugins_registry",
        [](Facts& f) { directory(f, "kubeletRegistrarDirectory").exists = false; }},
       {"OtherRootDir", "kubelet-directory-differs", S::kError, "/data/kubelet/plugins_registry",

@@ -159,6 +159,32 @@ TEST_F(Collect, AHiddenHostIsAFact) {
   EXPECT_TRUE(collect(tree_.configuration(), options).host_visible);
 }
 
+TEST_F(Collect, TheHookAsTheHostRunsIt) {
+  const std::string program = "plugins/sriovnetwork.openshift.io/dra-driver-sriov-hook";
+  const Hook hidden = facts().hook;
+  EXPECT_EQ(hidden.path, tree_.path(program));
+  EXPECT_FALSE(hidden.tried);
+  EXPECT_NE(hidden.error.find("proc/1/ns/mnt: No such file"), std::string::npos) << hidden.error;
+
+  tree_.link("proc/1/ns/mnt", "/proc/self/ns/mnt");
+  if (const Hook entered = facts().hook; !entered.tried) GTEST_SKIP() << entered.error;
+  EXPECT_EQ(facts().hook.error, "No such file or directory");
+  const auto says = [&](std::string_view script, std::filesystem::perms mode) {
+    tree_.put(program, script);
+    std::filesystem::permissions(tree_.path(program), mode);
+    const Hook hook = facts().hook;
+    EXPECT_EQ(hook.runs, hook.error.empty());
+    return hook.error;
+  };
+  using std::filesystem::perms;
+  constexpr perms kProgram = perms::owner_all | perms::group_exec;
+  EXPECT_EQ(says("#!/bin/sh\n[ \"$1\" = --check ]\n", kProgram), "");
+  EXPECT_EQ(says("#!/bin/sh\nexit 3\n", kProgram), "it ends with status 3");
+  EXPECT_EQ(says("#!/bin/sh\nkill -9 $$\n", kProgram), "it ends by signal 9");
+  EXPECT_EQ(says("not a program", kProgram), "Exec format error");
+  EXPECT_EQ(says("#!/bin/sh\n", perms::owner_read), "Permission denied");
+}
+
 TEST_F(Collect, RecordsOfTheJournalWithoutTouchingThem) {
   const std::string data = "plugins/sriovnetwork.openshift.io/claims/";
   tree_.put("proc/sys/kernel/random/boot_id", "boot-2\n");

@@ -61,6 +61,8 @@ inline Facts good_facts() {
   facts.runtime.nri_socket = "/var/run/nri/nri.sock";
   facts.runtime.nri_socket_exists = true;
   facts.runtime.nri_request_timeout_ms = 10'000;
+  facts.hook = {"/var/lib/kubelet/plugins/sriovnetwork.openshift.io/dra-driver-sriov-hook", true,
+                true, ""};
   facts.kubelet = {true, "v1.34.4", "/var/lib/kubelet", std::nullopt};
   facts.modules = {{"cdi", "/m/cdi.so", "aa", true, true, "", ""}};
   facts.claims = {{"u1", "ns/c1", "Prepared", {"0000-11-10-2"}, "", "", false, false}};

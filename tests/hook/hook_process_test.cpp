@@ -75,6 +75,11 @@ TEST_F(Hook, PassesOnlyWithTheMarkerOfThisClaimAndSandbox) {
   EXPECT_EQ(said(), "");
 }
 
+TEST_F(Hook, TellsThatItCanBeRun) {
+  EXPECT_EQ(shell(std::string(DRASRIOV_DRA_DRIVER_SRIOV_HOOK_PATH) + " --check"), 0);
+  EXPECT_EQ(shell(std::string(DRASRIOV_DRA_DRIVER_SRIOV_HOOK_PATH) + " --check x"), 1);
+}
+
 TEST_F(Hook, RefusesWhatItCannotTell) {
   mark(kUid, kSandbox);
   EXPECT_EQ(hook(""), 1);
