@@ -11,4 +11,8 @@ namespace drasriov {
 /// `name` is "area.step" and stays stable: tests and the crash-point list in docs/ use it.
 void fault_point(const char* name) noexcept;
 
+/// Whether to do without the guard `name`, to show that its test notices: DRASRIOV_LEAVE_OUT="name" in the environment of
+/// the test binary. Always false in the release binary.
+[[nodiscard]] bool fault_leaves_out(const char* name) noexcept;
+
 }  // namespace drasriov

@@ -5,4 +5,8 @@ namespace drasriov {
 
 void fault_point(const char* /*name*/) noexcept {}
 
+bool fault_leaves_out(const char* /*name*/) noexcept {
+  return false;
+}
+
 }  // namespace drasriov

@@ -38,6 +38,11 @@ bool is_gone(const DeviceRecord& device, const device::Inventory& inventory) {
   return presence == Presence::kGone || presence == Presence::kReplaced;
 }
 
+/// Whether this is the namespace that was attached to: another one may have its path by now.
+bool is_of(const NetworkNamespace& opened, const Attachment& attachment) {
+  return opened.device == attachment.netns_device && opened.inode == attachment.netns_inode;
+}
+
 /// A pod as the record remembers it, for a del that comes when the runtime has forgotten it.
 module::Pod pod_of(const Attachment& attachment) {
   module::Pod pod;
@@ -175,8 +180,7 @@ Status Attacher::take_back(const module::Call& call, const Record& record,
     UniqueFd netns;
     if (!parts_.journal.is_stale(record)) {
       auto opened = parts_.open_namespace(attachment.netns_path);
-      if (opened && opened->device == attachment.netns_device &&
-          opened->inode == attachment.netns_inode)
+      if (opened && (is_of(*opened, attachment) || fault_leaves_out("detach.identity")))
         netns = std::move(opened->fd);
     }
     const module::Pod pod = pod_of(attachment);
@@ -213,8 +217,7 @@ bool Attacher::has_namespace(const module::Sandbox& sandbox) const {
 
 bool Attacher::is_alive(const Attachment& attachment) const {
   const auto opened = parts_.open_namespace(attachment.netns_path);
-  return opened && opened->device == attachment.netns_device &&
-         opened->inode == attachment.netns_inode;
+  return opened && is_of(*opened, attachment);
 }
 
 std::filesystem::path Attacher::marker(std::string_view claim_uid,

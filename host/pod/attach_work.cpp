@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "host/base/fault_point.hpp"
 #include "host/base/thread_annotations.hpp"
 #include "host/claim/backoff.hpp"
 #include "host/pod/claims_work.hpp"
@@ -108,7 +109,7 @@ class AttachWork final : public ClaimsWork, public AttachHandle {
     std::vector<claim::Record*> begun;
     const Status ok = attach_all(records, begun);
     // Answered first; only then is anything taken back. An answer that came too late has taken the sandbox down.
-    const bool in_time = give(ok);
+    const bool in_time = give(fault_leaves_out("attach.refusal") ? Status() : ok);
     const bool keep = occasion_ == Occasion::kSandboxStart ? in_time : is_live();
     if (ok && keep) return tell(begun, Clock::now() - started);
     take_back(begun);

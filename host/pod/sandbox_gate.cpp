@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "host/base/fault_point.hpp"
 #include "host/pod/attach_work.hpp"
 #include "host/pod/detach_work.hpp"
 
@@ -19,6 +20,7 @@ using Kind = module::RuntimeEvent::Kind;
 /// runtime's limit counts for it as success.
 Deadline answer_by(const PodContext& context, std::chrono::nanoseconds budget) {
   using std::chrono::nanoseconds;
+  if (fault_leaves_out("attach.answer_by")) return Deadline::infinite();
   if (budget <= nanoseconds::zero()) budget = context.settings.unknown_budget;
   const nanoseconds margin =
       std::max<nanoseconds>(budget * 15 / 100, std::chrono::milliseconds(200));
@@ -166,7 +168,8 @@ void SandboxGate::start(std::uint64_t id, const module::RuntimeEvent& event, Rep
         "the runtime tries again by itself"));
   }
   const claim::Journal& journal = context->parts.journal;
-  if (const auto bad = journal.quarantined_network_of(sandbox.pod.uid)) {
+  const auto bad = journal.quarantined_network_of(sandbox.pod.uid);
+  if (bad && !fault_leaves_out("gate.quarantine")) {
     return reply(Error(Code::kDataLoss,
                        describe(sandbox.pod) + ": the driver's record of claim " +
                            bad->to_string() + " is damaged, its network cannot be attached",
@@ -207,7 +210,7 @@ void SandboxGate::stop(const module::Sandbox& sandbox, Reply reply) {
 
 void SandboxGate::reconcile() {
   const Context context = this->context();
-  if (!context) return;
+  if (!context || fault_leaves_out("gate.reconcile")) return;
   // False: the driver is stopping, the next start does it.
   (void)context->parts.queue.post([context] {
     const auto left_over = [context](const claim::Record& record) {

@@ -40,16 +40,21 @@ class Node:
     def __init__(self, capture="b-vfs-igbvf", modules=(), config=""):
         self.root = tempfile.mkdtemp(prefix="drasriov-", dir="/tmp")
         self.processes = []
+        self.prefix = []  # of the driver's command line
         with tarfile.open(os.path.join(environment("DRASRIOV_FIXTURES_DIR"), "sysfs", capture + ".tar.gz")) as archive:
             archive.extractall(self.path("machine"))
         for name in ("cluster", "plugins", "registry", "cdi", "proc/sys/kernel/random"):
             os.makedirs(self.path(name))
         self.write("proc/sys/kernel/random/boot_id", "11111111-1111-4111-8111-111111111111\n")
         self.write("cluster/node.yaml", f"apiVersion: v1\nkind: Node\nmetadata: {{name: {NODE}, uid: node-uid}}\n")
+        self.configure(modules, config)
+
+    def configure(self, modules, config=""):
+        """Each module: name, file, and maybe its configuration."""
         lines = [f"nodeName: {NODE}", f"cluster: dir:{self.path('cluster')}",
                  f"roots: {{sys: {self.path('machine/sys')}, proc: {self.path('proc')}}}", "modules:"]
-        for name, module in [("discovery-sysfs", "builtin:discovery-sysfs"), *modules, ("cdi", "builtin:cdi")]:
-            lines += [f"- name: {name}", f"  module: {module}"]
+        for name, module, *more in [("discovery-sysfs", "builtin:discovery-sysfs"), *modules, ("cdi", "builtin:cdi")]:
+            lines += [f"- name: {name}", f"  module: {module}", *(f"  config: {json.dumps(c)}" for c in more)]
         self.write("config.yaml", "\n".join(lines) + "\n" + config)
 
     def path(self, *parts):
@@ -114,7 +119,7 @@ class Node:
         env.update(extra_environment or {})
         binary = environment("DRASRIOV_FAULTS_BINARY" if faults else "DRASRIOV_BINARY")
         with open(self.path("driver.log"), "ab") as log:
-            process = subprocess.Popen([binary, "run", "--config", self.path("config.yaml"), "--insecure-dev"],
+            process = subprocess.Popen([*self.prefix, binary, "run", "--config", self.path("config.yaml"), "--insecure-dev"],
                                        stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
         self.processes.append(process)
         if wait:
