@@ -22,6 +22,7 @@ class Refused(Exception):
 class Chart:
     def __init__(self, state):
         self.state = Path(state)
+        self.folder = FOLDER
         self.helm_program = os.environ["DRASRIOV_HELM"]
 
     def helm(self, *arguments):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the chart's tests share: helm, and one control plane (no node) for those that ask a real API server."""
+"""What the chart's tests share: helm, and one control plane (no kubelet) for those that ask a real API server."""
 import os
 import re
 from pathlib import Path
@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from chart import Chart
-from harness.control_plane import ControlPlane
+from cluster import Cluster, Node, account
+from harness.control_plane import ControlPlane, wait_for
 
 STATE = Path(os.environ["DRASRIOV_CHART_STATE"])
 
@@ -18,12 +19,27 @@ def chart():
 
 
 @pytest.fixture(scope="session")
-def plane():
-    control_plane = ControlPlane(STATE, os.environ["DRASRIOV_TESTCLUSTER"])
+def cluster(chart):
+    plane = ControlPlane(STATE, os.environ["DRASRIOV_TESTCLUSTER"])
     try:
-        yield control_plane.start()
+        yield Cluster(plane.start(), chart)
     finally:
-        control_plane.stop()
+        plane.stop()
+
+
+@pytest.fixture(scope="session")
+def nodes(cluster):
+    """Two nodes of a cluster in which the chart is installed with its defaults."""
+    cluster.upgrade()
+    made = [Node(cluster, name) for name in ("worker-a", "worker-b")]
+    # A policy is in force some time after it was made.
+    unbound = account(cluster)
+    slices = "/apis/resource.k8s.io/v1/resourceslices?dryRun=All"
+    wait_for(lambda: "names no node" in unbound.ask("POST", slices, {
+        "apiVersion": "resource.k8s.io/v1", "kind": "ResourceSlice", "metadata": {"name": "probe"},
+        "spec": {"driver": "sriovnetwork.openshift.io", "nodeName": "worker-a",
+                 "pool": {"name": "worker-a", "generation": 1, "resourceSliceCount": 1}}}).message, "the admission policy")
+    return made
 
 
 def pytest_collection_modifyitems(config, items):

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The definition of SriovResourceFilter on a real API server: what it takes, what it refuses, and with which words."""
+import pytest
+
+from chart import NAMESPACE
+from cluster import DRIVER
+
+PATH = f"/apis/{DRIVER}/v1alpha1/namespaces/{NAMESPACE}/sriovresourcefilters?dryRun=All&fieldValidation=Strict"
+
+
+def create(cluster, spec, name="probe"):
+    return cluster.admin.ask("POST", PATH, {"apiVersion": f"{DRIVER}/v1alpha1", "kind": "SriovResourceFilter",
+                                            "metadata": {"name": name}, "spec": spec})
+
+
+def one(**lists):
+    return {"configs": [{"resourceName": "r", "resourceFilters": [lists]}]}
+
+
+TAKEN = {
+    "empty": {},
+    "node selector": {"nodeSelector": {"kubernetes.io/hostname": "worker-1"}, "configs": []},
+    "a name for all": {"configs": [{"resourceName": "eth0_resource"}]},
+    "everything": {"nodeSelector": {}, "configs": [{"resourceName": "eth0_resource", "resourceFilters": [{
+        "vendors": ["8086", "15B3"], "devices": ["10ed"], "pciAddresses": ["0000:08:00.2", "10000:E1:1f.7"], "pfNames": ["eth0"],
+        "rootDevices": ["0000:00:01.0", "pci0000:00"], "numaNodes": ["0", "-1", "12"], "drivers": ["vfio-pci"]}]}]},
+    "as many as there may be": {"configs": [{"resourceName": f"r{i}", "resourceFilters": [
+        {"vendors": ["8086"] * 32, "pciAddresses": ["0000:08:00.2"] * 256}]} for i in range(64)]},
+}
+REFUSED = {
+    "unknown list": (one(vendor=["8086"]), "vendor"),
+    "no name": ({"configs": [{"resourceFilters": []}]}, "resourceName: Required"),
+    "empty name": ({"configs": [{"resourceName": ""}]}, "resourceName"),
+    "blank at an end of the name": ({"configs": [{"resourceName": "r "}]}, "begins or ends with white space"),
+    "long name": ({"configs": [{"resourceName": "r" * 65}]}, "resourceName"),
+    "vendor with 0x": (one(vendors=["0x8086"]), "4 hexadecimal digits without 0x"),
+    "vendor by name": (one(vendors=["intel"]), "4 hexadecimal digits without 0x"),
+    "device with too few digits": (one(devices=["10e"]), "4 hexadecimal digits without 0x"),
+    "address without domain": (one(pciAddresses=["08:00.2"]), "pciAddresses"),
+    "address as a device's name": (one(pciAddresses=["0000-08-00-2"]), "pciAddresses"),
+    "long interface": (one(pfNames=["e" * 16]), "pfNames"),
+    "empty interface": (one(pfNames=[""]), "pfNames"),
+    "NUMA node as a number": (one(numaNodes=[0]), "numaNodes"),
+    "NUMA node that is none": (one(numaNodes=["-2"]), 'a NUMA node is a number in quotes'),
+    "list that is a text": (one(vendors="8086"), "vendors"),
+    "label that is a number": ({"nodeSelector": {"a": 1}}, "nodeSelector"),
+    "too many": ({"configs": [{"resourceName": "r"}] * 65}, "configs: Too many"),
+}
+
+
+@pytest.mark.parametrize("spec", TAKEN.values(), ids=TAKEN.keys())
+def test_taken(cluster, nodes, spec):
+    answer = create(cluster, spec)
+    assert answer.status == 201, answer
+
+
+@pytest.mark.parametrize("spec, says", REFUSED.values(), ids=REFUSED.keys())
+def test_refused(cluster, nodes, spec, says):
+    answer = create(cluster, spec)
+    assert answer.status in (400, 422) and says in answer.message, answer
+
+
+def test_what_kubectl_shows(cluster, nodes):
+    body = {"apiVersion": f"{DRIVER}/v1alpha1", "kind": "SriovResourceFilter", "metadata": {"name": "shown"},
+            "spec": {"configs": [{"resourceName": "eth0_resource"}, {"resourceName": "eth1_resource"}]}}
+    path = PATH.split("?", maxsplit=1)[0]
+    assert cluster.admin.ask("POST", path, body).status == 201
+    try:
+        table = cluster.kubectl("get", "srf", "-n", NAMESPACE)
+        assert table.splitlines()[0].split()[:2] == ["NAME", "RESOURCES"]
+        assert "eth0_resource" in table
+    finally:
+        cluster.admin.ask("DELETE", f"{path}/shown")
