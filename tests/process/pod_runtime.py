@@ -61,7 +61,13 @@ class NetworkNamespace:
         with open(path, "x", encoding="ascii"):
             pass
         subprocess.run(["unshare", f"--net={path}", "true"], check=True, capture_output=True, text=True)
-        self.path = path
+        self.path, self.open = path, True
+
+    def bind(self, path):
+        """It has this path as well from now on."""
+        with open(path, "x", encoding="ascii"):
+            pass
+        subprocess.run(["mount", "--bind", self.path, path], check=True)
 
     def run(self, *command):
         return subprocess.run(["nsenter", f"--net={self.path}", *command], check=True, capture_output=True, text=True).stdout
@@ -70,8 +76,9 @@ class NetworkNamespace:
         return interfaces_of(self.run("cat", "/proc/self/net/dev"))
 
     def close(self):
-        if os.path.exists(self.path):
-            subprocess.run(["umount", self.path], check=True)
+        if self.open:
+            self.open = False
+            subprocess.run(["umount", "--lazy", self.path], check=True)
             os.remove(self.path)
 
 
@@ -145,13 +152,14 @@ class Runtime:
     # -- pods -------------------------------------------------------------------------------------------------------
 
     def run_sandbox(self, pod):
-        """Refused: the sandbox is taken down."""
+        """Refused: the sandbox is taken down. Its namespace stays until the test ends: it would take the veth with it."""
         self.pods[pod.sandbox] = pod
         self.tell_pods()
         try:
             return self.ask(do="run", pod=pod.message())
         except Refused:
-            self.forget(pod)
+            self.pods.pop(pod.sandbox)
+            self.tell_pods()
             raise
 
     def stop_sandbox(self, pod):
