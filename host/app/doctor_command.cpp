@@ -31,7 +31,7 @@ class NoLog final : public telemetry::Log {
 void ask_cluster(const config::Configuration& configuration, const config::Environment& environment,
                  doctor::Facts& facts) {
   NoLog log;
-  const auto cluster = open_cluster(configuration, environment, log);
+  const auto cluster = open_cluster(configuration, environment, log, NodeParts::kAll);
   if (cluster) {
     doctor::collect_cluster(**cluster, Deadline::after(kClusterPatience), facts);
   } else {

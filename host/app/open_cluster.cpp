@@ -26,7 +26,7 @@ Result<cluster::kube::Connection> kube_connection(const config::Configuration& c
 
 Result<std::unique_ptr<cluster::ClusterApi>> open_cluster(
     const config::Configuration& configuration, const config::Environment& environment,
-    telemetry::Log& log) {
+    telemetry::Log& log, NodeParts node_parts) {
   if (!configuration.cluster_directory.empty()) {
     return as_api(cluster::DirectoryCluster::open(configuration.cluster_directory, log));
   }
@@ -38,6 +38,7 @@ Result<std::unique_ptr<cluster::ClusterApi>> open_cluster(
   settings.http.requests_per_second = configuration.kube_api_qps;
   settings.http.burst = configuration.kube_api_burst;
   settings.field_manager = configuration.driver_name;
+  settings.whole_nodes = node_parts == NodeParts::kAll;
   auto opened = as_api(cluster::KubeCluster::open(*connection, std::move(settings), log));
   if (opened) log.info("API server " + connection->server);
   return opened;

@@ -25,7 +25,9 @@ struct CollectOptions {
 [[nodiscard]] Facts collect(const config::Configuration& configuration,
                             const CollectOptions& options);
 
-/// Asks for one object of each kind that the driver needs, and takes the versions of kubelet and runtime from the Node.
+/// Reads one object of each kind that the driver needs, asks an API server for the rights to all else that it does
+/// (SelfSubjectAccessReview), and takes the versions of kubelet and runtime from the Node,
+/// which the cluster is to give whole.
 void collect_cluster(cluster::ClusterApi& cluster, Deadline deadline, Facts& facts);
 
 /// The cluster could not even be opened.

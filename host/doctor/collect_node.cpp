@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Kubelet, container runtime, journal, other instances of the driver, API server.
+// Kubelet, container runtime, journal, other instances of the driver.
 #include <sys/stat.h>
 #include <yaml-cpp/yaml.h>
 
@@ -141,32 +141,6 @@ std::vector<fs::path> records_in(const fs::path& directory) {
   return files;
 }
 
-void ask(std::string what, const Status& status, Facts& facts) {
-  ApiAccess access;
-  access.what = std::move(what);
-  access.code = status ? "OK" : std::string(code_name(status.error().code()));
-  if (!status) access.message = status.error().to_string();
-  facts.cluster.access.push_back(std::move(access));
-}
-
-template <typename T>
-Status status_of(const Result<T>& result) {
-  return result ? Status() : Status(result.error());
-}
-
-/// Success when the answer is that there is no such object: reading was allowed.
-template <typename T>
-Status readable(const Result<T>& result) {
-  if (result || result.error().code() == Code::kNotFound) return {};
-  return result.error();
-}
-
-std::string node_info(const nlohmann::json& node, const char* key) {
-  const auto pointer = nlohmann::json::json_pointer("/status/nodeInfo") / key;
-  return node.contains(pointer) && node[pointer].is_string() ? node[pointer].get<std::string>()
-                                                             : std::string();
-}
-
 }  // namespace
 
 std::vector<ProcessEntry> list_processes(const fs::path& proc) {
@@ -242,41 +216,6 @@ Instances collect_instances(const fs::path& data_directory, const fs::path& proc
     if (runs) instances.processes.push_back(process.pid);
   }
   return instances;
-}
-
-void collect_cluster(cluster::ClusterApi& cluster, Deadline deadline, Facts& facts) {
-  const Setup& setup = facts.setup;
-  const auto node = cluster.get(cluster::nodes(), {{}, setup.node_name}, deadline);
-  ask("get nodes/" + setup.node_name, status_of(node), facts);
-  if (node) {
-    facts.kubelet.version = node_info(*node, "kubeletVersion");
-    facts.runtime.version = node_info(*node, "containerRuntimeVersion");
-  }
-  const auto filters =
-      cluster.list(cluster::resource_filters(setup.driver_name), {{}, {}}, deadline);
-  ask("list sriovresourcefilters." + setup.driver_name, readable(filters), facts);
-  if (filters) {
-    for (const auto& filter : filters->items) {
-      const auto& metadata = filter.value("metadata", nlohmann::json::object());
-      const std::string space = metadata.value("namespace", "");
-      if (space != setup.filter_namespace)
-        facts.cluster.filters_elsewhere.push_back(space + "/" + metadata.value("name", ""));
-    }
-  }
-  // The driver never lists claims or attachments; a name that nobody has asks for the right to get them.
-  const cluster::ObjectKey nobody{setup.filter_namespace, "dra-driver-sriov-doctor"};
-  ask("get resourceclaims", readable(cluster.get(cluster::resource_claims(), nobody, deadline)),
-      facts);
-  ask("get network-attachment-definitions",
-      readable(cluster.get(cluster::network_attachment_definitions(), nobody, deadline)), facts);
-  cluster::Selector ours;
-  ours.fields = {{"spec.driver", setup.driver_name}, {"spec.nodeName", setup.node_name}};
-  ask("list resourceslices", status_of(cluster.list(cluster::resource_slices(), ours, deadline)),
-      facts);
-}
-
-void note_unreachable_cluster(const Error& error, Facts& facts) {
-  ask("reach the API (cluster: " + facts.setup.cluster + ")", error, facts);
 }
 
 }  // namespace drasriov::doctor

@@ -7,6 +7,9 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
 
 #include "host/claim/record.hpp"
 #include "host/cluster/directory/directory_cluster.hpp"
@@ -272,6 +275,120 @@ TEST_F(Collect, WhatTheClusterAllows) {
   other.setup.node_name = "worker-2";
   collect_cluster(**cluster, Deadline::after(std::chrono::seconds(10)), other);
   EXPECT_EQ(other.cluster.access[0].code, "NOT_FOUND");
+}
+
+/// An API server that answers every read, and reviews by what the test grants.
+class FakeApi final : public cluster::ClusterApi {
+ public:
+  std::set<std::string> refused;  ///< "create resourceslices"
+  std::optional<Error> review_fails;
+  std::optional<Error> reads_fail;
+  std::string kubelet_version = "v1.36.0";
+  std::vector<cluster::Json> reviews;
+
+  Result<cluster::Json> get(const cluster::Resource& resource, const cluster::ObjectKey& key,
+                            Deadline) override {
+    if (reads_fail) return *reads_fail;
+    if (resource != cluster::nodes()) return Error(Code::kNotFound, key.name);
+    return cluster::Json{{"status", {{"nodeInfo", {{"kubeletVersion", kubelet_version}}}}}};
+  }
+  Result<cluster::ObjectList> list(const cluster::Resource& resource,
+                                   const cluster::Selector& selector, Deadline) override {
+    const bool everywhere =
+        resource.plural == "sriovresourcefilters" && selector.namespace_.empty();
+    if (everywhere) return Error(Code::kPermissionDenied, "only in one namespace");
+    return cluster::ObjectList();
+  }
+  Result<cluster::Json> create(const cluster::Resource& resource, const cluster::Json& object,
+                               Deadline) override {
+    EXPECT_EQ(resource.plural, "selfsubjectaccessreviews");
+    reviews.push_back(object["spec"]["resourceAttributes"]);
+    if (review_fails) return *review_fails;
+    const auto& asked = reviews.back();
+    const std::string right =
+        asked["verb"].get<std::string>() + " " + asked["resource"].get<std::string>();
+    return cluster::Json{
+        {"status", {{"allowed", !refused.contains(right)}, {"reason", "by the test"}}}};
+  }
+  Result<std::unique_ptr<cluster::Watch>> watch(const cluster::Resource&, const cluster::Selector&,
+                                                std::string_view, cluster::WatchSink&) override {
+    return changes();
+  }
+  Result<cluster::Json> update(const cluster::Resource&, const cluster::Json&, Deadline) override {
+    return changes();
+  }
+  Status remove(const cluster::Resource&, const cluster::ObjectKey&, const cluster::Preconditions&,
+                Deadline) override {
+    return changes();
+  }
+  Result<cluster::Json> apply_status(const cluster::Resource&, const cluster::Json&,
+                                     std::string_view, Deadline) override {
+    return changes();
+  }
+
+ private:
+  static Error changes() {
+    ADD_FAILURE() << "doctor changes nothing";
+    return {Code::kInternal, "doctor changes nothing"};
+  }
+};
+
+class CollectApi : public Collect {
+ protected:
+  Facts ask() {
+    Facts found = facts();
+    found.setup.cluster = "kube";
+    collect_cluster(api_, Deadline::after(std::chrono::seconds(10)), found);
+    return found;
+  }
+  static std::vector<std::string> not_allowed(const Facts& facts) {
+    std::vector<std::string> all;
+    for (const ApiAccess& access : facts.cluster.access) {
+      if (access.code != "OK") all.push_back(access.what + ": " + access.code);
+    }
+    return all;
+  }
+  FakeApi api_;
+};
+
+TEST_F(CollectApi, AsksForTheRightsThatItMustNotTry) {
+  EXPECT_EQ(not_allowed(ask()), std::vector<std::string>{});
+  std::vector<std::string> asked;
+  for (const auto& each : api_.reviews) {
+    asked.push_back(each["verb"].get<std::string>() + " " + each["resource"].get<std::string>() +
+                    "/" + each.value("subresource", "") + " " + each.value("namespace", "*") + " " +
+                    each.value("name", "*"));
+  }
+  EXPECT_EQ(asked, (std::vector<std::string>{
+                       "watch nodes/ * worker-1", "watch sriovresourcefilters/ dra-sriov-driver *",
+                       "watch resourceslices/ * *", "create resourceslices/ * *",
+                       "update resourceslices/ * *", "delete resourceslices/ * *",
+                       "patch resourceclaims/status * *", "create events/ * *",
+                       "associated-node:patch resourceclaims/driver * sriovnetwork.openshift.io"}));
+}
+
+TEST_F(CollectApi, ARefusedRightIsNamedWithItsReason) {
+  api_.refused = {"create resourceslices"};
+  const Facts found = ask();
+  EXPECT_EQ(not_allowed(found),
+            std::vector<std::string>{"create resourceslices.resource.k8s.io: PERMISSION_DENIED"});
+  for (const ApiAccess& access : found.cluster.access) {
+    if (access.code != "OK") EXPECT_EQ(access.message, "no role grants it (by the test)");
+  }
+}
+
+TEST_F(CollectApi, AnOlderClusterKnowsNoRightToAStatusOfADriver) {
+  api_.kubelet_version = "v1.35.3";
+  api_.refused = {"associated-node:patch resourceclaims"};
+  EXPECT_EQ(not_allowed(ask()), std::vector<std::string>{});
+}
+
+TEST_F(CollectApi, WhatFailsForAllIsSaidOnce) {
+  api_.review_fails = Error(Code::kPermissionDenied, "no reviews here");
+  EXPECT_EQ(not_allowed(ask()),
+            std::vector<std::string>{"review access to watch nodes: PERMISSION_DENIED"});
+  api_.reads_fail = Error(Code::kUnavailable, "connection refused");
+  EXPECT_EQ(not_allowed(ask()), std::vector<std::string>{"get nodes/worker-1: UNAVAILABLE"});
 }
 
 }  // namespace

@@ -29,16 +29,6 @@ constexpr int kListRestarts = 3;
 /// Different warnings of the server that are written to the log, once each.
 constexpr std::size_t kWarningsTold = 32;
 
-bool is_nodes(const Resource& resource) {
-  return resource == nodes();
-}
-
-std::string accepted(const Resource& resource, bool list) {
-  if (!is_nodes(resource)) return "application/json";
-  return std::string("application/json;as=PartialObjectMetadata") + (list ? "List" : "") +
-         ";g=meta.k8s.io;v=v1,application/json";
-}
-
 ObjectKey key_of(const Json& object) {
   ObjectKey key;
   const auto metadata = object.find("metadata");
@@ -256,6 +246,12 @@ class KubeCluster::Impl {
       next = metadata_text(*page, "continue");
     } while (!next.empty());
     return list;
+  }
+
+  std::string accepted(const Resource& resource, bool list) const {
+    if (settings_.whole_nodes || resource != nodes()) return "application/json";
+    return std::string("application/json;as=PartialObjectMetadata") + (list ? "List" : "") +
+           ";g=meta.k8s.io;v=v1,application/json";
   }
 
   std::string manager_query() const {

@@ -5,7 +5,7 @@
 //
 // Two lanes: reads of a single claim and of a NetworkAttachmentDefinition are what prepare waits for and are never
 // delayed by the client-side limit; everything else takes a token of KUBE_API_QPS and KUBE_API_BURST. Of Nodes only the
-// metadata is asked for: their status is large, and changes every few seconds.
+// metadata is asked for, unless the settings say otherwise: their status is large, and changes every few seconds.
 #pragma once
 
 #include <memory>
@@ -22,6 +22,7 @@ struct KubeSettings {
   kube::HttpSettings http;
   std::string field_manager;  ///< of what is created and updated
   int page_size = 200;        ///< objects in one answer of a list
+  bool whole_nodes = false;   ///< Nodes with spec and status
 };
 
 class KubeCluster final : public ClusterApi {

@@ -70,6 +70,18 @@ TEST_F(Requests, AsksOnlyForTheMetadataOfNodes) {
             "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json");
 }
 
+TEST_F(Requests, AsksForTheWholeNodeWhereItsStatusIsWanted) {
+  answer(200, R"({"kind":"Node","apiVersion":"v1","metadata":{"name":"n"}})");
+  Connection connection;
+  connection.server = server_->url();
+  KubeSettings settings = quick_settings();
+  settings.whole_nodes = true;
+  cluster_ = open_cluster(connection, log_, settings);
+  ASSERT_TRUE(cluster_->get(nodes(), {"", "n"}, soon()));
+  EXPECT_EQ(last().line(), "GET /api/v1/nodes/n");
+  EXPECT_EQ(last().headers["accept"], "application/json");
+}
+
 TEST_F(Requests, ListsPageByPage) {
   answer([](const Request& request, Reply& reply) {
     const auto next = request.query.find("continue");
