@@ -18,7 +18,7 @@ ExitCode explain_command(const ExplainCommand& command, const config::Environmen
     streams.error << "dra-driver-sriov: " << configuration.error().to_string() << "\n";
     return ExitCode::kUsage;
   }
-  auto report = report_devices(*configuration, log);
+  auto report = report_devices(*configuration, environment, log);
   if (!report) {
     log.error(report.error());
     return ExitCode::kFailure;

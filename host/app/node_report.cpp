@@ -11,8 +11,8 @@
 #include "host/app/device_report.hpp"
 #include "host/app/discover.hpp"
 #include "host/app/followers.hpp"
+#include "host/app/open_cluster.hpp"
 #include "host/cluster/directory/block_yaml.hpp"
-#include "host/cluster/directory/directory_cluster.hpp"
 #include "host/module/entry_file.hpp"
 #include "host/module/module_registry.hpp"
 #include "host/status/status_client.hpp"
@@ -26,7 +26,7 @@ using nlohmann::json;
 /// The driver makes its document in milliseconds; it may be serving a reader that does not read.
 constexpr std::chrono::seconds kAnswerBudget{8};
 constexpr std::chrono::seconds kScanBudget{60};
-constexpr std::chrono::seconds kClusterBudget{10};
+constexpr std::chrono::seconds kClusterBudget{5};
 
 /// True: `member` of the running driver's document is in report.items.
 bool ask_driver(const config::Configuration& configuration, const char* member,
@@ -111,24 +111,26 @@ Result<module::Discovery::Scan> scan(const config::Configuration& configuration,
 }
 
 Result<policy::NodeFilters> read_filters(const config::Configuration& configuration,
+                                         const config::Environment& environment,
                                          telemetry::Log& log, NodeReport& report) {
-  if (configuration.cluster_directory.empty()) {
-    return Error(Code::kUnimplemented, "only the running driver asks the API server",
-                 "run this where the driver runs, or give --cluster dir:PATH");
-  }
-  auto cluster = cluster::DirectoryCluster::open(configuration.cluster_directory, log);
+  auto cluster = open_cluster(configuration, environment, log);
   if (!cluster) return std::move(cluster).error();
   const auto deadline = Deadline::after(kClusterBudget);
   policy::Labels labels;
-  if (const auto node =
-          (*cluster)->get(cluster::nodes(), {"", configuration.node_name}, deadline)) {
+  const auto node = (*cluster)->get(cluster::nodes(), {"", configuration.node_name}, deadline);
+  if (node) {
     labels = labels_of(*node);
+  } else if (node.error().code() == Code::kUnavailable ||
+             node.error().code() == Code::kDeadlineExceeded) {
+    return node.error();  // the filters are no nearer
   } else {
     report.notes.push_back("no filter with a nodeSelector applies: " + node.error().to_string());
   }
   const auto list =
       (*cluster)->list(cluster::resource_filters(configuration.driver_name),
                        {.namespace_ = configuration.namespace_, .fields = {}}, deadline);
+  if (!list && list.error().code() == Code::kNotFound)
+    return policy::NodeFilters();  // without the CRD there are none
   if (!list) return list.error();
   std::vector<policy::ResourceFilter> filters;
   for (const json& object : list->items) {
@@ -144,7 +146,8 @@ Result<policy::NodeFilters> read_filters(const config::Configuration& configurat
 
 }  // namespace
 
-Result<NodeReport> report_devices(const config::Configuration& configuration, telemetry::Log& log) {
+Result<NodeReport> report_devices(const config::Configuration& configuration,
+                                  const config::Environment& environment, telemetry::Log& log) {
   NodeReport report;
   if (ask_driver(configuration, "devices", report)) return report;
   auto found = scan(configuration, log, report);
@@ -162,7 +165,7 @@ Result<NodeReport> report_devices(const config::Configuration& configuration, te
   view.held = std::make_shared<const claim::HeldDevices>(
       claim::held_devices(journal.entries, journal.boot_id));
   std::string filters_unknown;
-  if (auto filters = read_filters(configuration, log, report)) {
+  if (auto filters = read_filters(configuration, environment, log, report)) {
     view.filters = *std::move(filters);
   } else {
     filters_unknown = filters.error().to_string();

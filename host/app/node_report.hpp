@@ -12,6 +12,7 @@
 #include "host/app/command_line.hpp"
 #include "host/base/result.hpp"
 #include "host/config/configuration.hpp"
+#include "host/config/environment.hpp"
 #include "host/telemetry/log.hpp"
 
 namespace drasriov::app {
@@ -26,6 +27,7 @@ struct NodeReport {
 
 /// Device explanations. Errors: the machine cannot be scanned. `log` gets what modules have to say.
 [[nodiscard]] Result<NodeReport> report_devices(const config::Configuration& configuration,
+                                                const config::Environment& environment,
                                                 telemetry::Log& log);
 
 /// Claim records. Errors: the journal's directory cannot be read.

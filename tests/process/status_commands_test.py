@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """explain, claims and module schema beside the running driver, after it was killed and when it is stopped; and that they
 change nothing."""
+import http.server
 import json
 import os
 import socket
 import stat
 import subprocess
+import threading
 import unittest
 
 from node import DRIVER, NODE, Node, environment, wait_for
@@ -111,6 +113,49 @@ class StatusCommandsTest(unittest.TestCase):
         self.assertEqual("dra-sriov-driver/first", devices[VF]["namedBy"]["object"])
         self.assertFalse(devices[OTHER]["published"])
         self.assertIn("pciAddresses", devices[OTHER]["attempts"][0]["reason"])
+
+    def test_without_a_driver_the_api_server_is_asked_for_the_filters(self):
+        filters = {"kind": "SriovResourceFilterList", "metadata": {"resourceVersion": "1"}, "items": [
+            {"metadata": {"name": "by-label", "namespace": "dra-sriov-driver"},
+             "spec": {"nodeSelector": {"nic": "fast"}, "configs": [
+                 {"resourceName": "example.com/fast", "resourceFilters": [{"pciAddresses": ["0000:11:10.0"]}]}]}}]}
+        answers = {f"/api/v1/nodes/{NODE}": {"metadata": {"name": NODE, "labels": {"nic": "fast"}}},
+                   f"/apis/{DRIVER}/v1alpha1/namespaces/dra-sriov-driver/sriovresourcefilters": filters}
+
+        class Api(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                found = answers.get(self.path.partition("?")[0])
+                body = json.dumps(found or {"kind": "Status", "code": 404, "reason": "NotFound"}).encode()
+                self.send_response(200 if found else 404)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Api)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            self.node.write("kubeconfig", json.dumps({
+                "current-context": "c", "contexts": [{"name": "c", "context": {"cluster": "c", "user": ""}}],
+                "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}]}))
+            kube = ("--cluster", "kube", "--kubeconfig", self.node.path("kubeconfig"))
+            document = self.json("explain", *kube)
+            devices = {d["device"]: d for d in document["devices"]}
+            self.assertEqual((False, []), (document["driverRunning"], document["notes"]))
+            self.assertEqual("dra-sriov-driver/by-label", devices[VF]["namedBy"]["object"])
+            self.assertEqual((True, None), (devices[OTHER]["published"], devices[OTHER]["namedBy"]))
+            del answers[f"/apis/{DRIVER}/v1alpha1/namespaces/dra-sriov-driver/sriovresourcefilters"]
+            self.assertTrue(self.json("explain", VF, *kube)["devices"][0]["published"], "no CRD, no filters")
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+        device = self.json("explain", VF, *kube)["devices"][0]
+        self.assertIsNone(device["published"])
+        self.assertIn("127.0.0.1", device["reason"])
 
     def test_a_damaged_record_is_shown_and_left_where_it_is(self):
         process = self.node.start()
