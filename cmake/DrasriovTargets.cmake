@@ -197,14 +197,14 @@ endfunction()
 # library is meant to use them: prefix of the include, "|", targets of which one must be in DEPS.
 set(DRASRIOV_THIRD_PARTY_INCLUDES
   "boost/program_options|Boost::program_options"
-  "curl/|CURL::libcurl"
+  "curl/|drasriov::curl_headers"
   "drasriov/|DraSriov::abi DraSriov::sdk"
   "fmt/|drasriov::spdlog"
   "google/protobuf/|drasriov::protobuf drasriov::grpc drasriov::dra_proto"
   "grpcpp/|drasriov::grpc drasriov::dra_proto"
   "archive|drasriov::libarchive"
   "nlohmann/|nlohmann_json::nlohmann_json"
-  "openssl/|OpenSSL::Crypto OpenSSL::SSL"
+  "openssl/|OpenSSL::Crypto OpenSSL::SSL drasriov::libcrypto"
   "spdlog/|drasriov::spdlog"
   "toml++/|drasriov::tomlplusplus"
   "yaml-cpp/|drasriov::yaml_cpp")

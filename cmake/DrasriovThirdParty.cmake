@@ -35,6 +35,18 @@ add_library(drasriov::yaml_cpp ALIAS drasriov_yaml_cpp)
 target_include_directories(drasriov_yaml_cpp SYSTEM INTERFACE "${DRASRIOV_YAML_CPP_INCLUDE_DIR}")
 target_link_libraries(drasriov_yaml_cpp INTERFACE "${DRASRIOV_LIB_yaml_cpp}")
 
+# SHA-256 alone, which is a few kilobytes of it; the shared one is for tests that play a server.
+find_library(DRASRIOV_LIB_crypto NAMES libcrypto.a)
+mark_as_advanced(DRASRIOV_LIB_crypto)
+if(NOT DRASRIOV_LIB_crypto)
+  message(FATAL_ERROR "libcrypto.a was not found. Install the Debian package libssl-dev, or run "
+    "scripts/install-packages.")
+endif()
+add_library(drasriov_libcrypto INTERFACE)
+add_library(drasriov::libcrypto ALIAS drasriov_libcrypto)
+target_include_directories(drasriov_libcrypto SYSTEM INTERFACE "${OPENSSL_INCLUDE_DIR}")
+target_link_libraries(drasriov_libcrypto INTERFACE "${DRASRIOV_LIB_crypto}")
+
 # One header; only host/doctor reads TOML.
 find_path(DRASRIOV_TOMLPLUSPLUS_INCLUDE_DIR toml++/toml.h)
 mark_as_advanced(DRASRIOV_TOMLPLUSPLUS_INCLUDE_DIR)

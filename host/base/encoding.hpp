@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Base64 and SHA-256 of byte strings, for module blobs in the journal, record checksums and module pins.
-// Pure functions over libcrypto; any thread.
+// Pure functions; any thread.
 #pragma once
 
 #include <string>

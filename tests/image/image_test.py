@@ -85,7 +85,7 @@ class ImageTest(unittest.TestCase):
         self.assertEqual(files - libraries, {
             "usr/bin/dra-driver-sriov", "usr/bin/dra-driver-sriov-hook", "etc/ssl/certs/ca-certificates.crt", "lib", "lib64",
             *(f"usr/lib/dra-driver-sriov/modules/{module}.so" for module in MODULES)})
-        self.assertLessEqual({"libc.so.6", "libstdc++.so.6"}, {Path(name).name for name in libraries})
+        self.assertLessEqual({"libc.so.6", "libstdc++.so.6", "libcurl.so.4"}, {Path(name).name for name in libraries})
 
     def test_everything_belongs_to_root_and_is_writable_by_nobody_else(self):
         for name, entry in image.entries().items():
@@ -171,6 +171,15 @@ class ProgramTest(unittest.TestCase):
     def test_devices_of_a_captured_machine(self):
         devices = json.loads(self.program("devices", "--sysfs-root", "/machine/sys", "-o", "json"))
         self.assertEqual(len([d for d in devices["devices"] if d["kind"] == "vf"]), 8)
+
+    def test_an_api_server_can_be_asked(self):
+        (self.root / "kubeconfig").write_text(json.dumps({
+            "current-context": "c", "contexts": [{"name": "c", "context": {"cluster": "c", "user": ""}}],
+            "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}]}), encoding="utf-8")
+        done = subprocess.run([*self.inside, "/usr/bin/dra-driver-sriov", "doctor", "--kubeconfig", "/kubeconfig"],
+                              capture_output=True, text=True, check=False, env={"NODE_NAME": "worker", "PATH": os.environ["PATH"]})
+        self.assertIn("api-unreachable (error): get nodes/worker: ", done.stdout, done.stderr)
+        self.assertNotIn("libcurl:", done.stdout)
 
     def test_the_hook_runs(self):
         done = subprocess.run([*self.inside, "/usr/bin/dra-driver-sriov-hook"], capture_output=True, text=True, check=False)

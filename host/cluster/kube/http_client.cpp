@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "host/base/thread_annotations.hpp"
+#include "host/cluster/kube/curl_late.hpp"
 #include "host/cluster/kube/token_bucket.hpp"
 #include "host/cluster/kube/transfer.hpp"
 
@@ -44,8 +45,7 @@ class HttpClient::Impl {
         bucket_(settings_.requests_per_second, settings_.burst) {}
 
   Status start() {
-    static const CURLcode initialised = curl_global_init(CURL_GLOBAL_DEFAULT);
-    if (initialised == CURLE_OK) multi_.reset(curl_multi_init());
+    multi_.reset(curl_multi_init());
     if (!multi_) return Error(Code::kInternal, "libcurl cannot be initialised");
     curl_multi_setopt(multi_.get(), CURLMOPT_MAXCONNECTS, kIdleConnections);
     if (auto token = identity_.token(); !token) return token.error();
@@ -432,6 +432,7 @@ HttpClient::~HttpClient() = default;
 
 Result<std::unique_ptr<HttpClient>> HttpClient::start(const Connection& connection,
                                                       HttpSettings settings, telemetry::Log& log) {
+  if (auto loaded = load_curl(); !loaded) return loaded.error();
   auto impl = std::make_unique<Impl>(connection, std::move(settings), log);
   if (auto started = impl->start(); !started) return started.error();
   return std::unique_ptr<HttpClient>(new HttpClient(std::move(impl)));
