@@ -202,9 +202,8 @@ const Json& child(const Json& object, const char* key) {
   return it == object.end() ? kNone : *it;
 }
 
-}  // namespace
-
-ObservedSlice observe_slice(const Json& object) {
+/// All but devices and digest.
+ObservedSlice observe_frame(const Json& object) {
   const Json& metadata = child(object, "metadata");
   const Json& spec = child(object, "spec");
   const Json& pool = child(spec, "pool");
@@ -230,7 +229,14 @@ ObservedSlice observe_slice(const Json& object) {
       kept[key] = value;
   }
   if (!kept.empty()) slice.kept_metadata = kept.dump();
+  return slice;
+}
 
+}  // namespace
+
+ObservedSlice observe_slice(const Json& object) {
+  const Json& spec = child(object, "spec");
+  ObservedSlice slice = observe_frame(object);
   std::string devices;
   Json rest = Json::object();
   if (spec.is_object()) {
@@ -247,6 +253,16 @@ ObservedSlice observe_slice(const Json& object) {
   }
   slice.digest = content_digest(
       devices, rest.empty() ? "" : rest.dump(-1, ' ', false, Json::error_handler_t::replace));
+  return slice;
+}
+
+ObservedSlice observe_answer(const Json& object, const Json& sent, const std::string& digest) {
+  const Json& spec = child(object, "spec");
+  if (spec.is_null() || spec != child(sent, "spec")) return observe_slice(object);
+  ObservedSlice slice = observe_frame(object);
+  for (const Json& device : child(spec, "devices"))
+    slice.devices.push_back(value_at(device, "name", std::string()));
+  slice.digest = digest;
   return slice;
 }
 

@@ -105,6 +105,10 @@ struct ObservedSlice {
 /// Tolerates whatever is in the object: what cannot be read differs from what is wanted, and is
 /// repaired.
 [[nodiscard]] ObservedSlice observe_slice(const nlohmann::json& object);
+/// The same for what a server answered to a write of `sent`, a slice_object() of this digest. Mostly its content is what was
+/// sent, and then neither written out nor digested again.
+[[nodiscard]] ObservedSlice observe_answer(const nlohmann::json& object, const nlohmann::json& sent,
+                                           const std::string& digest);
 
 /// Device name → slice index.
 using Placement = std::map<std::string, std::uint32_t, std::less<>>;

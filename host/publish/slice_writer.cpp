@@ -106,6 +106,11 @@ class SliceWriter::Impl {
   }
 
   void changed(const Json& object) {
+    {
+      // Most events tell of our own writes, whose answers have been taken in already.
+      const MutexLock lock(mutex_);
+      if (!listed_ || !is_news(name_of(object), number_of(version_of(object)))) return;
+    }
     ObservedSlice slice = observe_slice(object);
     const MutexLock lock(mutex_);
     if (listed_ && merge(std::move(slice))) foreign_change();
@@ -126,17 +131,18 @@ class SliceWriter::Impl {
   }
 
  private:
+  [[nodiscard]] bool is_news(const std::string& name, std::uint64_t version) const
+      DRASRIOV_REQUIRES(mutex_) {
+    const auto deleted = deletions_.find(name);
+    if (deleted != deletions_.end() && version <= deleted->second) return false;
+    const auto known = observed_.find(name);
+    return known == observed_.end() || version > number_of(known->second.resource_version);
+  }
+
   /// Takes in what is newer than what is known, whatever the order in which answers and watch
   /// events arrive. False: it is old news.
   bool merge(ObservedSlice slice) DRASRIOV_REQUIRES(mutex_) {
-    const std::uint64_t version = number_of(slice.resource_version);
-    if (const auto deleted = deletions_.find(slice.name);
-        deleted != deletions_.end() && version <= deleted->second) {
-      return false;
-    }
-    const auto known = observed_.find(slice.name);
-    if (known != observed_.end() && version <= number_of(known->second.resource_version))
-      return false;
+    if (!is_news(slice.name, number_of(slice.resource_version))) return false;
     observed_[slice.name] = std::move(slice);
     return true;
   }
@@ -314,7 +320,7 @@ class SliceWriter::Impl {
     auto stored = existing ? cluster_.update(cluster::resource_slices(), object, deadline())
                            : cluster_.create(cluster::resource_slices(), object, deadline());
     if (!stored) return std::move(stored).error();
-    ObservedSlice slice = observe_slice(*stored);
+    ObservedSlice slice = observe_answer(*stored, object, planned->digest);
     if (slice.digest != planned->digest &&
         accepted_.emplace(slice.digest, planned->digest).second) {
       log_.warning("the API server stored slice " + slice.name +

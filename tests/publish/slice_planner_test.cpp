@@ -317,6 +317,28 @@ TEST_F(Foreign, RubbishIsReplaced) {
   EXPECT_EQ(observe_slice({{"metadata", 1}, {"spec", {{"pool", "x"}}}}).generation, 0);
 }
 
+TEST(ObserveAnswer, IsWhatObserveSliceSays) {
+  const Pool pool = test_pool(3);
+  const SlicePlan plan = plan_slices(pool, {}, {});
+  const json sent = slice_object(pool, plan, plan.slices.front(), nullptr);
+  json stored = sent;
+  stored["metadata"].update(
+      {{"name", "00000-x"}, {"uid", "u"}, {"resourceVersion", "7"}, {"labels", {{"a", "b"}}}});
+  json pruned = stored;
+  pruned["spec"]["devices"][1].erase("attributes");
+  for (const json& answer : {stored, pruned, json("text")}) {
+    const ObservedSlice quick = observe_answer(answer, sent, plan.slices.front().digest);
+    const ObservedSlice full = observe_slice(answer);
+    EXPECT_EQ(quick.digest, full.digest);
+    EXPECT_EQ(quick.devices, full.devices);
+    EXPECT_EQ(quick.name, full.name);
+    EXPECT_EQ(quick.resource_version, full.resource_version);
+    EXPECT_EQ(quick.generation, full.generation);
+    EXPECT_EQ(quick.kept_metadata, full.kept_metadata);
+    EXPECT_EQ(full.digest == plan.slices.front().digest, answer == stored);
+  }
+}
+
 using Owner = Vectors;
 
 TEST_F(Owner, ReplacedNodeCorrectsTheOwnerWithoutNewGeneration) {
