@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Measures a driver as kubelet sees it, and prints JSON; tests/bench/run builds, runs and shows it.
-//   driver_bench [--rounds N] [--cycles N] DRIVER MKSYSFS.PY NAME…
+//   driver_bench [--rounds N] [--cycles N] [--api] [--go DRIVER-NAME] [--netconf MODULE.SO]
+//                DRIVER MKSYSFS.PY NAME…
+// With --api objects come from an API server; with --go DRIVER is the Go driver of that name;
+// --netconf is for `sandboxes`.
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -22,11 +25,42 @@ struct Measurement {
 constexpr Measurement kMeasurements[] = {{"start", drasriov::bench::measure_start},
                                          {"claims", drasriov::bench::measure_claims},
                                          {"parallel", drasriov::bench::measure_parallel},
+                                         {"sandboxes", drasriov::bench::measure_sandboxes},
+                                         {"api", drasriov::bench::measure_api},
                                          {"soak", drasriov::bench::measure_soak}};
 
 int usage() {
-  std::fprintf(stderr, "usage: driver_bench [--rounds N] [--cycles N] DRIVER MKSYSFS.PY NAME…\n");
+  std::fprintf(stderr,
+               "usage: driver_bench [--rounds N] [--cycles N] [--api] [--go DRIVER-NAME] "
+               "[--netconf MODULE.SO] DRIVER MKSYSFS.PY NAME…\n");
   return 2;
+}
+
+/// What is no flag goes to `positional`. False: wrong flags.
+bool parse(const std::vector<std::string>& arguments, Subject& subject,
+           std::vector<std::string>& positional) {
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const std::string& argument = arguments[i];
+    if (!argument.starts_with("--")) {
+      positional.push_back(argument);
+    } else if (argument == "--api") {
+      subject.program.uses_api = true;
+    } else if (i + 1 == arguments.size()) {
+      return false;
+    } else if (argument == "--go") {
+      subject.program.is_go = subject.program.uses_api = true;
+      subject.program.driver_name = arguments[++i];
+    } else if (argument == "--netconf") {
+      subject.netconf = arguments[++i];
+    } else if (argument == "--rounds" || argument == "--cycles") {
+      const int number = std::atoi(arguments[++i].c_str());
+      if (number < 1) return false;
+      (argument == "--rounds" ? subject.rounds : subject.cycles) = number;
+    } else {
+      return false;
+    }
+  }
+  return positional.size() >= 3;
 }
 
 }  // namespace
@@ -36,18 +70,8 @@ int main(int argc, char** argv) {
   Subject subject;
   subject.cycles = 10'000;
   std::vector<std::string> positional;
-  for (std::size_t i = 0; i < arguments.size(); ++i) {
-    const bool is_rounds = arguments[i] == "--rounds";
-    if (!is_rounds && arguments[i] != "--cycles") {
-      positional.push_back(arguments[i]);
-      continue;
-    }
-    const int number = i + 1 < arguments.size() ? std::atoi(arguments[++i].c_str()) : 0;
-    if (number < 1) return usage();
-    (is_rounds ? subject.rounds : subject.cycles) = number;
-  }
-  if (positional.size() < 3) return usage();
-  subject.driver = positional[0];
+  if (!parse(arguments, subject, positional)) return usage();
+  subject.program.binary = positional[0];
   subject.mksysfs = positional[1];
 
   std::vector<Row> rows;

@@ -156,8 +156,8 @@ void measure_shape(const DriverProcess& process, const Machine& machine, int lan
 }  // namespace
 
 std::vector<Row> measure_claims(const Subject& subject) {
-  Machine machine(subject.mksysfs, kClaims, kClaims);
-  const DriverProcess process(subject.driver, machine);
+  Machine machine(subject.program, subject.mksysfs, kClaims, kClaims);
+  const DriverProcess process(machine);
   wait_until_served(process, machine);
   Kubelet kubelet(machine.dra_socket());
   (void)cycle(kubelet, process, machine.claims(), 50);  // the first ones fill caches and pools
@@ -219,8 +219,8 @@ std::vector<Row> measure_claims(const Subject& subject) {
 }
 
 std::vector<Row> measure_parallel(const Subject& subject) {
-  Machine machine(subject.mksysfs, kClaims, kClaims);
-  const DriverProcess process(subject.driver, machine);
+  Machine machine(subject.program, subject.mksysfs, kClaims, kClaims);
+  const DriverProcess process(machine);
   wait_until_served(process, machine);
   std::vector<Row> rows;
   measure_shape(process, machine, 8, 1, rows);
@@ -230,9 +230,42 @@ std::vector<Row> measure_parallel(const Subject& subject) {
   return rows;
 }
 
+std::vector<Row> measure_api(const Subject& subject) {
+  constexpr int kCycles = 200;
+  constexpr std::chrono::seconds kIdle{5};
+  Program program = subject.program;
+  program.uses_api = true;
+  Machine machine(program, subject.mksysfs, kClaims, kClaims);
+  const DriverProcess process(machine);
+  wait_until_served(process, machine);
+  std::this_thread::sleep_for(std::chrono::seconds(1));  // what follows the start has been written
+  const double resident = process.resident_mib();
+  const auto before = machine.api()->requests();
+  std::this_thread::sleep_for(kIdle);
+  const auto idle = machine.api()->requests();
+
+  Kubelet kubelet(machine.dra_socket());
+  const Cost cost = cycle(kubelet, process, machine.claims(), kCycles);
+  const auto busy = machine.api()->requests();
+  std::this_thread::sleep_for(std::chrono::seconds(3));  // a status may wait for 2 s
+  const auto after = machine.api()->requests();
+  check_clean(machine);
+  const auto a_claim = [](int to, int from) { return static_cast<double>(to - from) / kCycles; };
+  return {
+      {"API server: resident memory idle, 128 VFs", "MiB", resident, 0, 24},
+      {"API server: requests in 5 s at idle", "",
+       static_cast<double>(idle.reads + idle.writes - before.reads - before.writes), 0,
+       0.5},  // none: 0 would be no budget
+      {"API server: prepare, p50", "ms", quantiles(cost.prepare).p50},
+      {"API server: prepare, p99", "ms", quantiles(cost.prepare).p99},
+      {"API server: reads in a prepare", "", a_claim(busy.reads, idle.reads), 0, 1},
+      {"API server: writes for a claim", "", a_claim(after.writes, idle.writes), 0, 2},
+  };
+}
+
 std::vector<Row> measure_soak(const Subject& subject) {
-  Machine machine(subject.mksysfs, kClaims, kClaims);
-  const DriverProcess process(subject.driver, machine);
+  Machine machine(subject.program, subject.mksysfs, kClaims, kClaims);
+  const DriverProcess process(machine);
   wait_until_served(process, machine);
   Kubelet kubelet(machine.dra_socket());
   // Pools and caches have their size after this; what grows later would grow for ever.

@@ -6,15 +6,17 @@
 #include <filesystem>
 #include <vector>
 
+#include "driver_process.hpp"
 #include "results.hpp"
 
 namespace drasriov::bench {
 
 struct Subject {
-  std::filesystem::path driver;
+  Program program;
   std::filesystem::path mksysfs;
-  int rounds = 5;  ///< starts of each machine
-  int cycles = 0;  ///< of `soak`
+  std::filesystem::path netconf;  ///< of `sandboxes`: the module that plays CNI
+  int rounds = 5;                 ///< starts of each machine
+  int cycles = 0;                 ///< of `soak`
 };
 
 /// From exec() to the answer to GetInfo and to all devices in slices, the best of the rounds;
@@ -24,6 +26,10 @@ struct Subject {
 [[nodiscard]] std::vector<Row> measure_claims(const Subject& subject);
 /// 8 and 32 calls at once; 8 and 64 claims in a call.
 [[nodiscard]] std::vector<Row> measure_parallel(const Subject& subject);
+/// What the container runtime waits for.
+[[nodiscard]] std::vector<Row> measure_sandboxes(const Subject& subject);
+/// With an API server: memory, requests at idle and for each claim.
+[[nodiscard]] std::vector<Row> measure_api(const Subject& subject);
 /// What grows over many prepares and unprepares.
 [[nodiscard]] std::vector<Row> measure_soak(const Subject& subject);
 
