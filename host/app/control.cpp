@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "host/app/discover.hpp"
+#include "host/publish/at_rest.hpp"
 
 namespace drasriov::app {
 
@@ -186,7 +187,13 @@ void Control::output() {
     view->inventory = inventory_;
     view->held = inputs_.held;
     view->filters = policy::filters_of_node(*inputs_.filters, *inputs_.labels);
-    view_ = view;
+    const auto before = std::exchange(view_, view);
+    // Most claims take a device that stays as it is: then there is nothing to publish, and a claim
+    // costs no pass over all devices.
+    if (before && before->inventory == view->inventory && before->filters == view->filters &&
+        publish::same_at_rest(*view->inventory, *before->held, *view->held)) {
+      return;
+    }
   }
   output_(*view);
 }

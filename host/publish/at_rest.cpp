@@ -21,6 +21,21 @@ bool blocked(const HeldDevice& held) {
   return held.state == "Undoing" || held.state == "Quarantined";
 }
 
+bool shown_as_seen(const device::Inventory& inventory, const HeldDevice& held) {
+  const Device* seen = inventory.find(held.published.name);
+  return seen != nullptr && !blocked(held) && held.published == *seen;
+}
+
+/// Whether each entry of `held` that is not in `other` shows its device as it is seen.
+bool differs_only_as_seen(const device::Inventory& inventory, const claim::HeldDevices& held,
+                          const claim::HeldDevices& other) {
+  return std::ranges::all_of(held, [&](const auto& entry) {
+    const auto same = other.find(entry.first);
+    return (same != other.end() && same->second == entry.second) ||
+           shown_as_seen(inventory, *entry.second);
+  });
+}
+
 std::string reason(const HeldDevice& held) {
   if (held.state == "Undoing") {
     return "claim " + held.claim.to_string() +
@@ -55,6 +70,12 @@ AtRest devices_at_rest(const device::Inventory& inventory, const claim::HeldDevi
   }
   std::ranges::sort(result.devices, {}, &Device::name);
   return result;
+}
+
+bool same_at_rest(const device::Inventory& inventory, const claim::HeldDevices& before,
+                  const claim::HeldDevices& after) {
+  return differs_only_as_seen(inventory, before, after) &&
+         differs_only_as_seen(inventory, after, before);
 }
 
 }  // namespace drasriov::publish

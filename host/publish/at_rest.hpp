@@ -40,4 +40,9 @@ struct AtRest {
 [[nodiscard]] AtRest devices_at_rest(const device::Inventory& inventory,
                                      const claim::HeldDevices& held);
 
+/// True: devices_at_rest() is the same for both, since what they differ in are devices that are seen as they were taken.
+/// Costs what differs, not what is there; false may also mean "not known".
+[[nodiscard]] bool same_at_rest(const device::Inventory& inventory,
+                                const claim::HeldDevices& before, const claim::HeldDevices& after);
+
 }  // namespace drasriov::publish

@@ -161,6 +161,25 @@ TEST_F(ControlTest, ABurstOfChangesIsOneOutput) {
   EXPECT_EQ(outputs_.count(), 2U);
 }
 
+TEST_F(ControlTest, AClaimThatLeavesItsDeviceAsItIsIsNoOutputButKnown) {
+  settings_.debounce = 0ms;
+  discovery_.answer({{vf("a"), vf("b")}, {}});
+  Control& control = make();
+  tell_cluster();
+  ASSERT_TRUE(control.start());
+  ASSERT_TRUE(outputs_.wait_for(devices(2)));
+  claim::HeldDevices held;
+  held["a"] = std::make_shared<const claim::HeldDevice>(
+      claim::HeldDevice{{"ns", "claim", "uid"}, "Prepared", *control.inventory()->find("a")});
+  control.set_held(std::make_shared<const claim::HeldDevices>(held));
+  while (control.view()->held->empty()) std::this_thread::yield();
+  held["b"] = std::make_shared<const claim::HeldDevice>(
+      claim::HeldDevice{{"ns", "other", "uid-2"}, "Undoing", *control.inventory()->find("b")});
+  control.set_held(std::make_shared<const claim::HeldDevices>(held));
+  ASSERT_TRUE(outputs_.wait_for([](const NodeView& view) { return view.held->size() == 2; }));
+  EXPECT_EQ(outputs_.count(), 2U) << "none for the first claim";
+}
+
 TEST_F(ControlTest, TheSameLabelsAreNoChange) {
   Control& control = make();
   control.set_filters({});

@@ -81,5 +81,26 @@ TEST(AtRest, PreparingIsPublished) {
               ElementsAre(vf("a", "ixgbevf")));
 }
 
+TEST(SameAtRest, ADeviceThatIsSeenAsItWasTakenMakesNoDifference) {
+  const Inventory inventory(1, {vf("a", "ixgbevf"), vf("b", "ixgbevf")}, {});
+  const HeldDevices one = held_by(vf("a", "ixgbevf"));
+  HeldDevices two = one;
+  two.merge(held_by(vf("b", "ixgbevf")));
+  EXPECT_TRUE(same_at_rest(inventory, {}, one));
+  EXPECT_TRUE(same_at_rest(inventory, one, two));
+  EXPECT_TRUE(same_at_rest(inventory, two, {}));
+}
+
+TEST(SameAtRest, WhatIsShownOtherwiseDoes) {
+  const Inventory inventory(1, {vf("a", "vfio-pci")}, {});
+  const HeldDevices bound = held_by(vf("a", "ixgbevf"));
+  EXPECT_FALSE(same_at_rest(inventory, {}, bound));
+  EXPECT_FALSE(same_at_rest(inventory, bound, {}));
+  EXPECT_TRUE(same_at_rest(inventory, bound, bound)) << "it was shown so before";
+  EXPECT_FALSE(same_at_rest(inventory, {}, held_by(vf("gone", "ixgbevf"))));
+  EXPECT_FALSE(same_at_rest(inventory, {}, held_by(vf("a", "vfio-pci"), "Undoing")));
+  EXPECT_FALSE(same_at_rest(inventory, held_by(vf("a", "vfio-pci"), "Quarantined"), {}));
+}
+
 }  // namespace
 }  // namespace drasriov::publish
