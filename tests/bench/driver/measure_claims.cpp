@@ -258,6 +258,7 @@ std::vector<Row> measure_api(const Subject& subject) {
        0.5},  // none: 0 would be no budget
       {"API server: prepare, p50", "ms", quantiles(cost.prepare).p50},
       {"API server: prepare, p99", "ms", quantiles(cost.prepare).p99},
+      {"API server: prepare and unprepare, CPU", "ms", cost.cpu, 0, 0.3},
       {"API server: reads in a prepare", "", a_claim(busy.reads, idle.reads), 0, 1},
       {"API server: writes for a claim", "", a_claim(after.writes, idle.writes), 0, 2},
   };
