@@ -9,7 +9,7 @@
 namespace drasriov::doctor {
 namespace {
 
-using nlohmann::json;
+using ApiObject = nlohmann::json;
 
 void ask(std::string what, const Status& status, Facts& facts) {
   ApiAccess access;
@@ -31,8 +31,8 @@ Status readable(const Result<T>& result) {
   return result.error();
 }
 
-std::string text_at(const json& object, const char* pointer) {
-  const json::json_pointer path(pointer);
+std::string text_at(const ApiObject& object, const char* pointer) {
+  const ApiObject::json_pointer path(pointer);
   return object.contains(path) && object[path].is_string() ? object[path].get<std::string>()
                                                            : std::string();
 }
@@ -105,20 +105,20 @@ struct Verdict {
 };
 
 Result<Verdict> review(cluster::ClusterApi& cluster, const Right& right, Deadline deadline) {
-  json attributes{{"verb", right.verb},
-                  {"group", right.resource.group},
-                  {"version", right.resource.version},
-                  {"resource", right.resource.plural}};
+  ApiObject attributes{{"verb", right.verb},
+                       {"group", right.resource.group},
+                       {"version", right.resource.version},
+                       {"resource", right.resource.plural}};
   if (!right.subresource.empty()) attributes["subresource"] = right.subresource;
   if (!right.object.namespace_.empty()) attributes["namespace"] = right.object.namespace_;
   if (!right.object.name.empty()) attributes["name"] = right.object.name;
   const cluster::Resource& reviews = self_subject_access_reviews();
-  const json question{{"apiVersion", reviews.api_version()},
-                      {"kind", reviews.kind},
-                      {"spec", {{"resourceAttributes", std::move(attributes)}}}};
+  const ApiObject question{{"apiVersion", reviews.api_version()},
+                           {"kind", reviews.kind},
+                           {"spec", {{"resourceAttributes", std::move(attributes)}}}};
   const auto answer = cluster.create(reviews, question, deadline);
   if (!answer) return answer.error();
-  const json::json_pointer allowed("/status/allowed");
+  const ApiObject::json_pointer allowed("/status/allowed");
   Verdict verdict;
   verdict.allowed = answer->contains(allowed) && (*answer)[allowed] == true;
   verdict.reason = text_at(*answer, "/status/reason");
@@ -148,7 +148,7 @@ void look_for_filters_elsewhere(cluster::ClusterApi& cluster, Deadline deadline,
   const auto filters =
       cluster.list(cluster::resource_filters(facts.setup.driver_name), {{}, {}}, deadline);
   if (!filters) return;
-  for (const json& filter : filters->items) {
+  for (const ApiObject& filter : filters->items) {
     const std::string space = text_at(filter, "/metadata/namespace");
     if (space != facts.setup.filter_namespace)
       facts.cluster.filters_elsewhere.push_back(space + "/" + text_at(filter, "/metadata/name"));
