@@ -134,11 +134,18 @@ sdk::Status VfState::restore(const sdk::Call& call, const sdk::BindingRequest& r
   }
   // The interface of another driver is none of ours: a claim that is still prepared with vfio-pci,
   // detached from a pod.
+  const bool ours = snapshot->netdev && vf->sysfs.driver() == snapshot->driver;
   sdk::Status netdev;
-  if (snapshot->netdev && vf->sysfs.driver() == snapshot->driver) {
+  if (ours) {
+    netdev = await_netdev(call, *vf, snapshot->netdev->name);
+  }
+  // After the interface's return, because only it tells whether the PF's word for its address is
+  // one that the VF drew; before it is put back, because a PF refuses a VF any other address than
+  // the one that is set there.
+  const auto settings = restore_settings(call, *vf, snapshot->settings);
+  if (ours && netdev) {
     netdev = restore_netdev(call, *vf, *snapshot->netdev);
   }
-  const auto settings = restore_settings(call, *vf, snapshot->settings);
   if (left()) {
     return {};
   }
@@ -171,26 +178,28 @@ sdk::Status VfState::restore_settings(const sdk::Call& call, const Vf& vf,
   return {};
 }
 
-sdk::Status VfState::restore_netdev(const sdk::Call& call, const Vf& vf, const Netdev& wanted) {
+sdk::Status VfState::await_netdev(const sdk::Call& call, const Vf& vf, const std::string& name) {
   const auto deadline = std::min(call.deadline(), Clock::now() + settings_.timeout);
-  std::optional<VfSysfs::Found> found;
-  const auto is_back = [&] {
-    found = vf.sysfs.netdev();
-    return found.has_value() || !vf.sysfs.exists();
-  };
-  if (!poll_until(call, deadline, is_back)) {
-    if (auto wanted_still = call.check(); !wanted_still) {
-      return wanted_still;
-    }
-    return sdk::Error(sdk::Code::kUnavailable,
-                      vf.address + ": its interface " + wanted.name +
-                          " has not come back to the host: it is in another network namespace",
-                      "it comes back when the last process of that namespace has ended and nothing "
-                      "keeps it (ip netns, a mount)");
+  const auto is_back = [&] { return vf.sysfs.netdev().has_value() || !vf.sysfs.exists(); };
+  if (poll_until(call, deadline, is_back)) {
+    return {};
   }
+  if (auto wanted_still = call.check(); !wanted_still) {
+    return wanted_still;
+  }
+  return sdk::Error(sdk::Code::kUnavailable,
+                    vf.address + ": its interface " + name +
+                        " has not come back to the host: it is in another network namespace",
+                    "it comes back when the last process of that namespace has ended and nothing "
+                    "keeps it (ip netns, a mount)");
+}
+
+sdk::Status VfState::restore_netdev(const sdk::Call& call, const Vf& vf, const Netdev& wanted) {
+  const auto found = vf.sysfs.netdev();
   if (!found) {
     return {};
   }
+  const auto deadline = std::min(call.deadline(), Clock::now() + settings_.timeout);
   LinkChange change = difference(found->netdev, wanted);
   if (change.empty()) {
     return {};

@@ -58,6 +58,9 @@ class VfState {
 
   [[nodiscard]] sdk::Status restore(const sdk::Call& call, const sdk::BindingRequest& request,
                                     std::string_view snapshot_text);
+  /// Waits until the interface is in the host, or its device gone.
+  [[nodiscard]] sdk::Status await_netdev(const sdk::Call& call, const Vf& vf,
+                                         const std::string& name);
   [[nodiscard]] sdk::Status restore_settings(const sdk::Call& call, const Vf& vf,
                                              const VfSettings& wanted);
   [[nodiscard]] sdk::Status restore_netdev(const sdk::Call& call, const Vf& vf,

@@ -66,6 +66,9 @@ class TreeLinks final : public Links {
         if (--taken[*change.name] <= 0) taken.erase(*change.name);
         return sdk::Error(sdk::Code::kAlreadyExists, "File exists");
       }
+      if (change.mac && mac_is_set_at_pf && change.mac != settings->mac) {
+        return sdk::Error(sdk::Code::kInvalidArgument, "Cannot assign requested address");
+      }
       if (change.mtu) std::ofstream(at / "mtu") << *change.mtu << "\n";
       if (change.mac) std::ofstream(at / "address") << to_text(*change.mac) << "\n";
       if (change.up) {
@@ -106,6 +109,7 @@ class TreeLinks final : public Links {
   std::map<std::string, int> taken;  ///< how many more times
   int questions = 0;
   bool fail = false;
+  bool mac_is_set_at_pf = false;  ///< igb then refuses the VF any other address
 
  private:
   fs::path sys_;
@@ -207,6 +211,21 @@ TEST_F(VfStateTest, AnAddressThatAnAdministratorSetIsPutBack) {
   links_->settings->mac = kRandom;
   ASSERT_TRUE(unprepare(taken).ok());
   EXPECT_EQ(netdev().mac, kAdmin);
+  EXPECT_EQ(links_->settings->mac, kAdmin);
+}
+
+TEST_F(VfStateTest, ThePfIsPutBackBeforeTheInterfaceThatItWouldRefuse) {
+  links_->disappear();
+  links_->appear("eth3", 1500, kAdmin, /*random=*/false, /*up=*/true);
+  links_->settings->mac = kAdmin;
+  links_->mac_is_set_at_pf = true;
+  const std::string taken = snapshot();
+  links_->disappear();
+  links_->appear("eth40", 1500, kRandom, /*random=*/false, /*up=*/false);
+  links_->settings->mac = kRandom;
+  const auto back = unprepare(taken);
+  ASSERT_TRUE(back.ok()) << back.error().message();
+  EXPECT_EQ(netdev(), (Netdev{"eth3", 1500, kAdmin, false, true}));
   EXPECT_EQ(links_->settings->mac, kAdmin);
 }
 
