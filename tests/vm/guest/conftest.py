@@ -60,14 +60,16 @@ def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
     if report.failed:
         item.failed = True
-        save(item)
+        save(item, report)
 
 
-def save(item):
+def save(item, report):
     """What a failure is looked into with."""
     folder = f"/share/out/failed/{item.name}"
     os.makedirs(folder, exist_ok=True)
-    commands = {"links": "ip -details link", "vfs": f"{CHECKER} record /dev/stdout", "processes": "ps axfww",
+    with open(f"{folder}/failure-{report.when}", "w", encoding="utf-8") as file:
+        file.write(report.longreprtext)
+    commands = {"links": "ip -details link", "vfs": f"{CHECKER} compare {BASELINE}", "processes": "ps axfww",
                 "kernel": "dmesg | tail -n 100", "files": f"ls -laR {DATA} {CDI} /dev/vfio", "driver": f"tail -n 200 {LOG}",
                 "sysfs": "for d in /sys/bus/pci/devices/*/physfn; do d=${d%/physfn}; echo $d $(readlink $d/driver) "
                          "$(cat $d/driver_override) $(ls $d/net); done"}
