@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "host/publish/claim_objects.hpp"
+#include "host/publish/api_time.hpp"
 
 namespace drasriov::app {
 namespace {

@@ -155,6 +155,7 @@ void Control::scan() {
   if (!found) {
     metrics_.counter_add("drasriov_scan_failures_total", {}, 1);
     log_.error(found.error().with_context("the devices stay as they were last seen"));
+    if (settings_.scan_failed) settings_.scan_failed(found.error());
     scan_due_ = Clock::now() + scan_retry_;
     scan_retry_ = std::min(scan_retry_ * 2, milliseconds(60'000));
     return;

@@ -37,6 +37,8 @@ struct ControlSettings {
   std::chrono::milliseconds scan_budget{30'000};
   /// After a scan that failed; doubled up to a minute.
   std::chrono::milliseconds scan_retry{1000};
+  /// Hears of each scan that failed, on the control thread; may be empty.
+  std::function<void(const Error&)> scan_failed;
 };
 
 /// What the thread has worked out; each value is complete.

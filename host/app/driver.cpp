@@ -9,9 +9,11 @@
 
 #include <array>
 #include <chrono>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
 
+#include "host/app/node_events.hpp"
 #include "host/app/open_cluster.hpp"
 #include "host/app/status_document.hpp"
 #include "host/base/durable_file.hpp"
@@ -95,6 +97,22 @@ Status open_cluster(Driver& driver) {
   return {};
 }
 
+Status write_events(Driver& driver) {
+  publish::EventWriterSettings settings;
+  settings.reporter = {driver.config.driver_name, driver.config.node_name};
+  driver.events.emplace(std::move(settings), *driver.cluster, driver.log);
+  driver.events->start();
+  return {};
+}
+
+void end_events(Driver& driver) {
+  driver.events->stop(kReportBudget);
+}
+
+publish::EventSink event_sink(Driver& driver) {
+  return [&events = *driver.events](publish::Event event) { events.write(std::move(event)); };
+}
+
 Status load_modules(Driver& driver) {
   module::MachinePaths paths;
   paths.roots = driver.config.roots;
@@ -109,7 +127,10 @@ Status load_modules(Driver& driver) {
   module::LoadOptions options;
   options.files = {driver.builtin_directory, driver.config.insecure_dev};
   auto registry = module::ModuleRegistry::load(driver.config.modules, *driver.services, options);
-  if (!registry) return registry.error();
+  if (!registry) {
+    driver.events->write(module_event({}, registry.error(), driver.config.node_name));
+    return registry.error();
+  }
   driver.registry = *std::move(registry);
   return {};
 }
@@ -118,11 +139,17 @@ Status start_modules(Driver& driver) {
   for (module::RuntimeHooks* hooks : driver.registry->modules().runtime_hooks) {
     hooks->set_events(driver.sandboxes);
   }
-  if (auto started = driver.registry->start(); !started) return started;
+  if (auto started = driver.registry->start(); !started) {
+    driver.events->write(module_event({}, started.error(), driver.config.node_name));
+    return started;
+  }
   for (const module::ModuleState& state : driver.registry->states()) {
     const bool failed = state.phase == module::ModuleState::Phase::kFailed;
     const std::array<telemetry::Label, 1> labels{telemetry::Label{"module", state.name}};
     driver.metrics.gauge_set("drasriov_module_up", labels, failed ? 0 : 1);
+    if (failed && state.error) {
+      driver.events->write(module_event(state.name, *state.error, driver.config.node_name));
+    }
   }
   return {};
 }
@@ -151,6 +178,9 @@ Status make_control(Driver& driver) {
   ControlSettings settings;
   settings.driver_name = driver.config.driver_name;
   settings.advertise = driver.config.advertise;
+  settings.scan_failed = [&driver](const Error& error) {
+    driver.events->write(scan_event(error, driver.config.node_name));
+  };
   driver.control.emplace(std::move(settings), driver.registry->modules().discovery, driver.log,
                          driver.metrics,
                          [&driver](const NodeView& view) { driver.offer->make(view); });
@@ -174,7 +204,8 @@ Status watch_machine(Driver& driver) {
 Status follow_cluster(Driver& driver) {
   const config::Configuration& config = driver.config;
   driver.followers.emplace(
-      *driver.cluster, *driver.control, *driver.slices, driver.log,
+      *driver.cluster, *driver.control, *driver.slices,
+      FilterFollower::Voices{driver.log, driver.metrics, event_sink(driver)},
       Followers::Names{config.driver_name, config.node_name, config.namespace_});
   driver.followers->start();
   return {};
@@ -214,12 +245,13 @@ Status make_claims(Driver& driver) {
   driver.queue.emplace(std::max(8U, std::thread::hardware_concurrency()));
 
   publish::ClaimReporterSettings reporting;
-  reporting.reporter = {driver.config.driver_name, driver.config.node_name};
-  driver.reporter.emplace(std::move(reporting), *driver.cluster, driver.log,
+  reporting.driver = driver.config.driver_name;
+  driver.reporter.emplace(std::move(reporting), *driver.cluster, *driver.events, driver.log,
                           [&control = *driver.control](claim::HeldSnapshot held) {
                             control.set_held(std::move(held));
                           });
   driver.reporter->start();
+  driver.networks.emplace(*driver.cluster, cluster::network_attachment_definitions());
 
   claim::RunnerSettings settings;
   settings.data_directory = driver.config.data_directory();
@@ -237,6 +269,9 @@ Status make_claims(Driver& driver) {
           .attacher = *driver.attacher,
           .hook = driver.hook,
           .cluster = *driver.cluster,
+          .networks = [&networks = *driver.networks](
+                          const cluster::ObjectKey& key,
+                          Deadline deadline) { return networks.get(key, deadline); },
           .inventory = [&control = *driver.control] { return control.inventory(); },
           .runtime =
               [&driver] { return runtime_gate(driver.registry->modules(), driver.sandboxes); },
@@ -332,7 +367,8 @@ Status make_endpoint(Driver& driver) {
 }
 
 Status start_publishing(Driver& driver) {
-  driver.offer.emplace(driver.config, *driver.slices, *driver.endpoint, driver.log, driver.metrics);
+  driver.offer.emplace(driver.config, *driver.slices, *driver.endpoint, driver.log, driver.metrics,
+                       event_sink(driver));
   driver.slices->start();
   return driver.control->start();
 }
@@ -410,6 +446,7 @@ constexpr std::array kSteps = {
     Step<Driver>{"own the node", own_node, nullptr},
     Step<Driver>{"serve status", serve_status, end_status},
     Step<Driver>{"open the cluster", open_cluster, nullptr},
+    Step<Driver>{"write events", write_events, end_events},
     Step<Driver>{"load modules", load_modules, nullptr},
     Step<Driver>{"start modules", start_modules, stop_modules},
     Step<Driver>{"make the slice writer", make_slice_writer, nullptr},

@@ -23,12 +23,14 @@
 #include "host/claim/work_queue.hpp"
 #include "host/cluster/cluster_api.hpp"
 #include "host/cluster/reflector.hpp"
+#include "host/cluster/watched_objects.hpp"
 #include "host/config/configuration.hpp"
 #include "host/config/environment.hpp"
 #include "host/dra/endpoint.hpp"
 #include "host/module/module_registry.hpp"
 #include "host/pod/sandbox_gate.hpp"
 #include "host/publish/claim_reporter.hpp"
+#include "host/publish/event_writer.hpp"
 #include "host/publish/slice_writer.hpp"
 #include "host/status/status_server.hpp"
 #include "host/telemetry/metrics.hpp"
@@ -60,6 +62,7 @@ struct Driver {
   std::optional<OwnerLock> lock;
   std::unique_ptr<status::StatusServer> status;
   std::unique_ptr<cluster::ClusterApi> cluster;
+  std::optional<publish::EventWriter> events;
   std::optional<module::HostServices> services;
   pod::SandboxGate sandboxes;
   std::unique_ptr<module::ModuleRegistry> registry;
@@ -71,6 +74,7 @@ struct Driver {
   std::optional<claim::Attacher> attacher;
   std::optional<claim::WorkQueue> queue;
   std::optional<publish::ClaimReporter> reporter;
+  std::optional<cluster::WatchedObjects> networks;
   std::optional<claim::ClaimRunner> claims;
   std::optional<dra::Endpoint> endpoint;
   std::optional<Offer> offer;

@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "host/app/node_events.hpp"
+
 namespace drasriov::app {
 namespace {
 
@@ -18,10 +20,14 @@ bool is_news(const Error& error, std::string& last) {
   return true;
 }
 
-std::string name_of(const Json& object) {
-  const Json::json_pointer path("/metadata/name");
+std::string text_at(const Json& object, const char* pointer) {
+  const Json::json_pointer path(pointer);
   return object.contains(path) && object[path].is_string() ? object[path].get<std::string>()
                                                            : std::string();
+}
+
+std::string name_of(const Json& object) {
+  return text_at(object, "/metadata/name");
 }
 
 }  // namespace
@@ -65,13 +71,15 @@ void NodeFollower::failed(const Error& error) {
 
 void FilterFollower::replaced(const std::vector<Json>& objects) {
   last_failure_.clear();
-  filters_.clear();
-  for (const Json& object : objects) put(object);
+  followed(true);
+  Filters filters;
+  for (const Json& object : objects) put(object, filters_, filters);
+  filters_ = std::move(filters);
   hand_over();
 }
 
 void FilterFollower::changed(const Json& object) {
-  put(object);
+  put(object, filters_, filters_);
   hand_over();
 }
 
@@ -81,36 +89,54 @@ void FilterFollower::removed(const Json& object) {
 }
 
 void FilterFollower::failed(const Error& error) {
-  if (error.code() == Code::kNotFound) {  // without the CRD there are no filters
-    filters_.clear();
-    hand_over();
-  }
+  const bool missing = error.code() == Code::kNotFound;  // without the CRD there are no filters
+  const bool forbidden = error.code() == Code::kPermissionDenied;
+  if (missing) filters_.clear();
+  // Devices are of use without names; what was known before the right was taken away stays.
+  if (missing || (forbidden && !handed_over_)) hand_over();
   if (!is_news(error, last_failure_)) return;
-  log_.warning(error.with_context("follow SriovResourceFilters"));
+  voices_.log.warning(error.with_context("follow SriovResourceFilters"));
+  followed(false);
+  if (missing || forbidden) voices_.events(filters_event(error, node_name_));
 }
 
-void FilterFollower::put(const Json& object) {
+void FilterFollower::put(const Json& object, const Filters& known, Filters& filters) {
+  const std::string name = name_of(object);
   auto filter = policy::decode_resource_filter(object, driver_name_);
-  if (!filter) {
-    log_.warning(filter.error());
-    filters_.erase(name_of(object));
+  if (filter) {
+    filters.insert_or_assign(name, *std::move(filter));
     return;
   }
-  std::string name = filter->name;
-  filters_.insert_or_assign(std::move(name), *std::move(filter));
+  Error error = filter.error();
+  const std::string uid = text_at(object, "/metadata/uid");
+  if (const auto before = known.find(name); before != known.end() && before->second.uid == uid) {
+    error = error.with_context("the filter stays in force as it was before");
+    filters.insert_or_assign(name, policy::ResourceFilter(before->second));
+  } else {
+    filters.erase(name);
+  }
+  voices_.log.warning(error);
+  const std::string space = text_at(object, "/metadata/namespace");
+  voices_.events({filter_subject(driver_name_, space + "/" + name, uid), "Filter", true,
+                  "InvalidFilter", error.to_string()});
 }
 
 void FilterFollower::hand_over() {
   std::vector<policy::ResourceFilter> filters;
   filters.reserve(filters_.size());
   for (const auto& [name, filter] : filters_) filters.push_back(filter);
+  handed_over_ = true;
   control_.set_filters(std::move(filters));
 }
 
+void FilterFollower::followed(bool holds) {
+  voices_.metrics.gauge_set("drasriov_filters_followed", {}, holds ? 1 : 0);
+}
+
 Followers::Followers(cluster::ClusterApi& api, Control& control, publish::SliceWriter& slices,
-                     telemetry::Log& log, const Names& names)
-    : node_(control, log, names.node),
-      filters_(control, log, names.driver),
+                     FilterFollower::Voices voices, const Names& names)
+    : node_(control, voices.log, names.node),
+      filters_(control, std::move(voices), names.driver, names.node),
       reflector_(api) {
   reflector_.follow(cluster::nodes(), {.fields = {{"metadata.name", names.node}}}, node_);
   reflector_.follow(cluster::resource_filters(names.driver), {.namespace_ = names.filter_namespace},

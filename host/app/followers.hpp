@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Followers: keeps the control thread told about the node's labels and the filter objects, and the slice writer about
-// its slices. Owned by app/; the observers
-// run on the reflector's thread.
+// its slices. Owned by app/; the observers run on the reflector's thread.
 #pragma once
 
 #include <map>
@@ -13,8 +12,10 @@
 #include "host/app/control.hpp"
 #include "host/cluster/cluster_api.hpp"
 #include "host/cluster/reflector.hpp"
+#include "host/publish/event_object.hpp"
 #include "host/publish/slice_writer.hpp"
 #include "host/telemetry/log.hpp"
+#include "host/telemetry/metrics.hpp"
 
 namespace drasriov::app {
 
@@ -41,13 +42,20 @@ class NodeFollower final : public cluster::ReflectorObserver {
   std::string last_failure_;
 };
 
-/// All SriovResourceFilters of the driver's namespace. One that cannot be read is left out, with a warning.
+/// All SriovResourceFilters of the driver's namespace. One that cannot be read is told on the object and in the log; it
+/// stays in force as it was before, if it was. Without the kind or the right to read it the driver serves without filters.
 class FilterFollower final : public cluster::ReflectorObserver {
  public:
-  FilterFollower(Control& control, telemetry::Log& log, std::string driver_name)
+  struct Voices {
+    telemetry::Log& log;
+    telemetry::Metrics& metrics;
+    publish::EventSink events;
+  };
+  FilterFollower(Control& control, Voices voices, std::string driver_name, std::string node_name)
       : control_(control),
-        log_(log),
-        driver_name_(std::move(driver_name)) {}
+        voices_(std::move(voices)),
+        driver_name_(std::move(driver_name)),
+        node_name_(std::move(node_name)) {}
 
   void replaced(const std::vector<cluster::Json>& objects) override;
   void changed(const cluster::Json& object) override;
@@ -55,13 +63,19 @@ class FilterFollower final : public cluster::ReflectorObserver {
   void failed(const Error& error) override;
 
  private:
-  void put(const cluster::Json& object);
+  using Filters = std::map<std::string, policy::ResourceFilter>;  ///< by name
+
+  /// Takes `object` over into `filters`; in its place what `known` has of it when it cannot be read.
+  void put(const cluster::Json& object, const Filters& known, Filters& filters);
   void hand_over();
+  void followed(bool holds);
 
   Control& control_;
-  telemetry::Log& log_;
-  std::string driver_name_;
-  std::map<std::string, policy::ResourceFilter> filters_;  ///< by name
+  const Voices voices_;
+  const std::string driver_name_;
+  const std::string node_name_;
+  Filters filters_;
+  bool handed_over_ = false;
   std::string last_failure_;
 };
 
@@ -74,7 +88,7 @@ class Followers {
   };
   /// All but `names` outlive this.
   Followers(cluster::ClusterApi& api, Control& control, publish::SliceWriter& slices,
-            telemetry::Log& log, const Names& names);
+            FilterFollower::Voices voices, const Names& names);
   void start() { reflector_.start(); }
   void stop() { reflector_.stop(); }
 

@@ -3,8 +3,8 @@
 
 #include <utility>
 
+#include "host/app/node_events.hpp"
 #include "host/app/node_health.hpp"
-#include "host/policy/advertise.hpp"
 #include "host/publish/at_rest.hpp"
 #include "host/publish/slice_entry.hpp"
 
@@ -28,6 +28,17 @@ void Offer::make(const NodeView& view) {
   slices_.publish(std::move(entries.entries));
   endpoint_.publish_health(device_health(view, config_.node_name));
   tell(std::move(warnings));
+  write_events(advertised.conflicts, view.inventory->problems());
+}
+
+void Offer::write_events(const std::vector<policy::Conflict>& conflicts,
+                         std::span<const device::Problem> problems) {
+  std::set<publish::Event> events = conflict_events(conflicts, config_.driver_name);
+  if (auto event = problem_event(problems, config_.node_name)) events.insert(*std::move(event));
+  for (const publish::Event& event : events) {
+    if (!events_told_.contains(event)) events_(event);
+  }
+  events_told_ = std::move(events);
 }
 
 void Offer::tell(std::set<std::string> warnings) {

@@ -11,7 +11,7 @@
 #include "host/app/redact.hpp"
 #include "host/module/entry_file.hpp"
 #include "host/module/manifest.hpp"
-#include "host/publish/claim_objects.hpp"
+#include "host/publish/api_time.hpp"
 #include "host/status/status_client.hpp"
 
 namespace drasriov::app {

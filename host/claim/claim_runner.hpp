@@ -55,6 +55,9 @@ struct RunnerSettings {
 /// once.
 using RuntimeGate = std::function<Status()>;
 
+/// Reads a NetworkAttachmentDefinition. [any]
+using NetworkReader = std::function<Result<cluster::Json>(const cluster::ObjectKey&, Deadline)>;
+
 /// What the runner works with; all outlive it.
 struct RunnerParts {
   WorkQueue& queue;
@@ -63,6 +66,7 @@ struct RunnerParts {
   const Attacher& attacher;
   const HookFile& hook;
   cluster::ClusterApi& cluster;
+  NetworkReader networks;
   /// The newest inventory, never null. [any]
   std::function<device::InventorySnapshot()> inventory;
   RuntimeGate runtime;

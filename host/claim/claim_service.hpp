@@ -89,6 +89,8 @@ class ClaimEvents {
   virtual ~ClaimEvents() = default;
   /// All entries of our driver for the claim.
   virtual void status(const ClaimRef& claim, std::vector<DeviceStatus> devices) = 0;
+  /// The same of a claim that an earlier process prepared, and perhaps reported.
+  virtual void recovered(const ClaimRef& claim, std::vector<DeviceStatus> devices) = 0;
   /// The claim is gone here: nothing more to write about it.
   virtual void forgotten(const ClaimRef& claim) = 0;
   /// A Warning (or Normal) for people, on the claim. `reason` is CamelCase and stable.

@@ -210,8 +210,7 @@ class PrepareTask : public std::enable_shared_from_this<PrepareTask> {
       const auto named = [&key](const Error& error) {
         return error.with_context("NetworkAttachmentDefinition " + key.to_string());
       };
-      const auto object = context_.parts.cluster.get(cluster::network_attachment_definitions(), key,
-                                                     work_deadline_);
+      const auto object = context_.parts.networks(key, work_deadline_);
       if (!object && object.error().code() == Code::kNotFound) {
         return named(object.error())
             .with_hint("create it, or correct netAttachDefName in the claim's parameters");

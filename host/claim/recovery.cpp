@@ -186,6 +186,7 @@ Status ClaimRunner::recover(Deadline deadline) {
     if (auto ok = write_specs(context, call, *record); !ok && first) {
       first = ok.error().with_context("claim " + record->claim.to_string());
     }
+    context.outbox.recovered(*record);  // the process may have died before it was written
   }
   if (context.parts.modules.cdi != nullptr) {
     if (auto ok = remove_orphans(context, call); !ok && first) first = std::move(ok);

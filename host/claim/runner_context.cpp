@@ -51,6 +51,12 @@ void Outbox::status(const Record& record) {
   });
 }
 
+void Outbox::recovered(const Record& record) {
+  add([claim = record.claim, devices = statuses(record, driver_name_)](ClaimEvents& events) {
+    events.recovered(claim, devices);
+  });
+}
+
 void Outbox::forgotten(const ClaimRef& claim) {
   add([claim](ClaimEvents& events) { events.forgotten(claim); });
 }

@@ -26,6 +26,7 @@ class Outbox {
         driver_name_(std::move(driver_name)) {}
 
   void status(const Record& record) DRASRIOV_EXCLUDES(mutex_);
+  void recovered(const Record& record) DRASRIOV_EXCLUDES(mutex_);
   void forgotten(const ClaimRef& claim) DRASRIOV_EXCLUDES(mutex_);
   void warning(const ClaimRef& claim, std::string reason, std::string message)
       DRASRIOV_EXCLUDES(mutex_);

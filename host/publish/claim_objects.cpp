@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/publish/claim_objects.hpp"
 
-#include <array>
-#include <cstdio>
-#include <ctime>
+#include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 namespace drasriov::publish {
@@ -11,28 +10,8 @@ namespace {
 
 using nlohmann::json;
 
-// Limits of the API (events.k8s.io/v1 validation): a note has at most 1,024 bytes, an action 128.
-constexpr std::size_t kMaxNote = 1024;
+/// Limit of the API for a condition's message.
 constexpr std::size_t kMaxMessage = 32768;
-
-/// The first `limit` bytes, cut between characters.
-std::string cut(std::string_view text, std::size_t limit) {
-  if (text.size() <= limit) return std::string(text);
-  std::size_t end = limit;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0U) == 0x80U) --end;
-  return std::string(text.substr(0, end));
-}
-
-/// "2026-01-02T03:04:05"
-std::string utc_seconds(Time time) {
-  const std::time_t seconds =
-      std::chrono::system_clock::to_time_t(std::chrono::floor<std::chrono::seconds>(time));
-  std::tm parts{};
-  ::gmtime_r(&seconds, &parts);
-  std::array<char, 32> text{};
-  const std::size_t size = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &parts);
-  return {text.data(), size};
-}
 
 bool same_device(const json& entry, const claim::DeviceStatus& device) {
   return entry.value("driver", "") == device.driver && entry.value("pool", "") == device.pool &&
@@ -60,7 +39,7 @@ json condition_of(const claim::DeviceStatus& device, std::string_view type, bool
       {"type", type},
       {"status", holds ? "True" : "False"},
       {"reason", device.reason.empty() ? (holds ? "Ready" : "NotReady") : device.reason},
-      {"message", cut(device.message, kMaxMessage)},
+      {"message", cut_text(device.message, kMaxMessage)},
       {"lastTransitionTime", api_time(now)}};
   const json before = previous_condition(previous, device, type);
   if (before.is_object() && before["status"] == condition["status"]) {
@@ -89,18 +68,6 @@ json entry_of(const claim::DeviceStatus& device, const json& previous, Time now)
 
 }  // namespace
 
-std::string api_time(Time time) {
-  return utc_seconds(time) + "Z";
-}
-
-std::string api_micro_time(Time time) {
-  const auto whole = std::chrono::floor<std::chrono::seconds>(time);
-  const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(time - whole).count();
-  std::array<char, 16> fraction{};
-  std::snprintf(fraction.data(), fraction.size(), ".%06dZ", static_cast<int>(micros));
-  return utc_seconds(time) + fraction.data();
-}
-
 json claim_status_object(const claim::ClaimRef& claim,
                          const std::vector<claim::DeviceStatus>& devices, const json& previous,
                          Time now) {
@@ -112,29 +79,19 @@ json claim_status_object(const claim::ClaimRef& claim,
           {"status", {{"devices", std::move(entries)}}}};
 }
 
-json claim_event_object(const Reporter& reporter, const claim::ClaimRef& claim, bool warning,
-                        std::string_view reason, std::string_view note, Time first, Time last,
-                        int count) {
-  json event = {
-      {"apiVersion", "events.k8s.io/v1"},
-      {"kind", "Event"},
-      {"metadata",
-       {{"namespace", claim.namespace_}, {"generateName", claim.name.substr(0, 40) + "."}}},
-      {"eventTime", api_micro_time(first)},
-      {"reportingController", reporter.controller},
-      {"reportingInstance", cut(reporter.instance, 128)},
-      {"action", "Prepare"},
-      {"reason", reason},
-      {"note", cut(note, kMaxNote)},
-      {"type", warning ? "Warning" : "Normal"},
-      {"regarding",
-       {{"apiVersion", "resource.k8s.io/v1"},
-        {"kind", "ResourceClaim"},
-        {"namespace", claim.namespace_},
-        {"name", claim.name},
-        {"uid", claim.uid}}}};
-  if (count > 1) event["series"] = {{"count", count}, {"lastObservedTime", api_micro_time(last)}};
-  return event;
+json written_status(const json& claim, const std::string& driver) {
+  const json::json_pointer path("/status/devices");
+  if (!claim.is_object() || !claim.contains(path) || !claim[path].is_array()) return nullptr;
+  json entries = json::array();
+  std::ranges::copy_if(claim[path], std::back_inserter(entries), [&](const json& entry) {
+    return entry.is_object() && entry.value("driver", json()) == driver;
+  });
+  if (entries.empty()) return nullptr;
+  return {{"status", {{"devices", std::move(entries)}}}};
+}
+
+Subject claim_subject(const claim::ClaimRef& claim) {
+  return {"resource.k8s.io/v1", "ResourceClaim", claim.namespace_, claim.name, claim.uid};
 }
 
 }  // namespace drasriov::publish

@@ -1,24 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the driver writes about a claim, as API objects: entries of status.devices and events. Pure functions of values.
+// What the driver writes about a claim, as API objects: entries of status.devices. Pure functions of values.
 #pragma once
 
-#include <chrono>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "host/claim/claim_service.hpp"
+#include "host/publish/api_time.hpp"
+#include "host/publish/event_object.hpp"
 
 namespace drasriov::publish {
-
-using Time = std::chrono::system_clock::time_point;
-
-/// RFC 3339 in UTC with whole seconds (metav1.Time), "2026-01-02T03:04:05Z".
-[[nodiscard]] std::string api_time(Time time);
-/// With microseconds (metav1.MicroTime), "2026-01-02T03:04:05.000000Z".
-[[nodiscard]] std::string api_micro_time(Time time);
 
 /// The configuration to apply (server-side) to the claim's status: all entries of this driver, with conditions Ready and,
 /// for a device with a network step, NetworkReady; `data` is the effective VfConfig and nothing else. `previous` is what
@@ -27,16 +20,10 @@ using Time = std::chrono::system_clock::time_point;
                                                  const std::vector<claim::DeviceStatus>& devices,
                                                  const nlohmann::json& previous, Time now);
 
-/// Who reports an event.
-struct Reporter {
-  std::string controller;  ///< the driver's name
-  std::string instance;    ///< the node's name
-};
+/// The entries of `driver` in the status of a claim as the server has it, in the form of claim_status_object(); null when
+/// it has none.
+[[nodiscard]] nlohmann::json written_status(const nlohmann::json& claim, const std::string& driver);
 
-/// An events.k8s.io/v1 Event regarding the claim, seen `count` times between `first` and `last`.
-[[nodiscard]] nlohmann::json claim_event_object(const Reporter& reporter,
-                                                const claim::ClaimRef& claim, bool warning,
-                                                std::string_view reason, std::string_view note,
-                                                Time first, Time last, int count);
+[[nodiscard]] Subject claim_subject(const claim::ClaimRef& claim);
 
 }  // namespace drasriov::publish

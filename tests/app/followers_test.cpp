@@ -16,10 +16,11 @@ namespace {
 using cluster::Json;
 
 Json filter_object(const char* name, const char* resource) {
-  return {{"apiVersion", "sriovnetwork.openshift.io/v1alpha1"},
-          {"kind", "SriovResourceFilter"},
-          {"metadata", {{"name", name}, {"namespace", "ns"}}},
-          {"spec", {{"configs", {{{"resourceName", resource}}}}}}};
+  return {
+      {"apiVersion", "sriovnetwork.openshift.io/v1alpha1"},
+      {"kind", "SriovResourceFilter"},
+      {"metadata", {{"name", name}, {"namespace", "ns"}, {"uid", std::string("uid-of-") + name}}},
+      {"spec", {{"configs", {{{"resourceName", resource}}}}}}};
 }
 
 class FollowersTest : public testing::Test {
@@ -36,6 +37,13 @@ class FollowersTest : public testing::Test {
     });
     control_->set_held(std::make_shared<const claim::HeldDevices>());
     EXPECT_TRUE(control_->start());
+  }
+
+  FilterFollower filter_follower() {
+    return {*control_,
+            {log_, metrics_, [this](publish::Event event) { events_.push_back(std::move(event)); }},
+            "sriovnetwork.openshift.io",
+            "worker-1"};
   }
 
   /// Whether the control thread comes to apply exactly these.
@@ -58,11 +66,12 @@ class FollowersTest : public testing::Test {
   std::optional<std::vector<std::string>> names_
       DRASRIOV_GUARDED_BY(mutex_);  ///< of the last output
   std::optional<Control> control_;
+  std::vector<publish::Event> events_;  ///< of the follower, told on the test's thread
 };
 
 TEST_F(FollowersTest, FiltersComeChangeAndGo) {
   control_->set_node_labels({});
-  FilterFollower follower(*control_, log_, "sriovnetwork.openshift.io");
+  FilterFollower follower = filter_follower();
   follower.replaced({filter_object("a", "one"), filter_object("b", "two")});
   EXPECT_TRUE(applied({"a=one", "b=two"}));
   follower.changed(filter_object("a", "three"));
@@ -75,25 +84,69 @@ TEST_F(FollowersTest, FiltersComeChangeAndGo) {
 
 TEST_F(FollowersTest, AFilterThatCannotBeReadIsLeftOutAndNamed) {
   control_->set_node_labels({});
-  FilterFollower follower(*control_, log_, "sriovnetwork.openshift.io");
+  FilterFollower follower = filter_follower();
   Json bad = filter_object("bad", "one");
   bad["spec"]["confgs"] = 1;
   follower.replaced({bad, filter_object("good", "two")});
   EXPECT_TRUE(applied({"good=two"}));
   EXPECT_TRUE(log_.contains("ns/bad")) << log_.lines().size();
+  ASSERT_EQ(events_.size(), 1U);
+  EXPECT_EQ(events_[0].reason, "InvalidFilter");
+  EXPECT_EQ(events_[0].regarding,
+            (publish::Subject{"sriovnetwork.openshift.io/v1alpha1", "SriovResourceFilter", "ns",
+                              "bad", "uid-of-bad"}));
+  EXPECT_NE(events_[0].note.find("confgs"), std::string::npos) << events_[0].note;
+}
+
+TEST_F(FollowersTest, AChangeThatCannotBeReadLeavesTheFilterInForce) {
+  control_->set_node_labels({});
+  FilterFollower follower = filter_follower();
+  follower.replaced({filter_object("a", "one")});
+  EXPECT_TRUE(applied({"a=one"}));
+  Json bad = filter_object("a", "two");
+  bad["spec"]["configs"][0]["resourceName"] = 7;
+  follower.changed(bad);
+  follower.changed(filter_object("b", "three"));
+  EXPECT_TRUE(applied({"a=one", "b=three"}));
+  ASSERT_EQ(events_.size(), 1U);
+  EXPECT_NE(events_[0].note.find("in force as it was before"), std::string::npos);
+  follower.replaced({bad});  // and a list brings the same
+  EXPECT_TRUE(applied({"a=one"}));
+  bad["metadata"]["uid"] = "another";  // deleted and made anew: there is no before
+  follower.replaced({bad});
+  EXPECT_TRUE(applied({}));
+}
+
+TEST_F(FollowersTest, WithoutTheRightToReadThemThereAreNoFilters) {
+  control_->set_node_labels({});
+  FilterFollower follower = filter_follower();
+  const Error forbidden(Code::kPermissionDenied, "list sriovresourcefilters: HTTP 403");
+  follower.failed(forbidden);
+  EXPECT_TRUE(applied({})) << "devices are of use without names";
+  ASSERT_EQ(events_.size(), 1U);
+  EXPECT_EQ(events_[0].reason, "FiltersNotFollowed");
+  EXPECT_EQ(events_[0].regarding, publish::node_subject("worker-1"));
+  EXPECT_NE(metrics_.text().find("drasriov_filters_followed 0"), std::string::npos);
+  follower.replaced({filter_object("a", "one")});
+  EXPECT_TRUE(applied({"a=one"}));
+  EXPECT_NE(metrics_.text().find("drasriov_filters_followed 1"), std::string::npos);
+  follower.failed(forbidden);
+  follower.changed(filter_object("b", "two"));
+  EXPECT_TRUE(applied({"a=one", "b=two"})) << "what was known stays";
 }
 
 TEST_F(FollowersTest, WithoutTheCrdThereAreNoFilters) {
   control_->set_node_labels({});
-  FilterFollower follower(*control_, log_, "sriovnetwork.openshift.io");
+  FilterFollower follower = filter_follower();
   for (int i = 0; i < 3; ++i)
     follower.failed(Error(Code::kNotFound, "list sriovresourcefilters: not served"));
   EXPECT_TRUE(applied({}));
   EXPECT_EQ(log_.lines().size(), 1U) << "each attempt fails, one line is enough";
+  EXPECT_EQ(events_.size(), 1U);
 }
 
 TEST_F(FollowersTest, TheNodesLabelsDecideAndAMissingNodeIsSaid) {
-  FilterFollower filters(*control_, log_, "sriovnetwork.openshift.io");
+  FilterFollower filters = filter_follower();
   Json selective = filter_object("a", "one");
   selective["spec"]["nodeSelector"] = {{"zone", "x"}};
   filters.replaced({selective});

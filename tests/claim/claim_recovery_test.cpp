@@ -93,6 +93,7 @@ TEST_F(ClaimRecoveryTest, PreparedClaimsKeepTheirDocumentsAndDevices) {
   ASSERT_TRUE(node_.start());
   EXPECT_EQ(node_.cdi.specs(), specs) << "rewritten, and those of nobody removed";
   EXPECT_EQ(node_.recording.count("vfio.unprepare " + kVf0), 0U);
+  EXPECT_EQ(node_.events->status_of("uid-1").size(), 1U) << "the old process may not have told it";
   EXPECT_EQ(node_.events->held(), (std::map<std::string, std::string>{{kVf0, "uid-1 Prepared"},
                                                                       {kVf1, "uid-2 Prepared"}}));
 }

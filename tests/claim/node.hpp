@@ -54,6 +54,9 @@ class FakeEvents : public ClaimEvents {
     const std::lock_guard lock(mutex_);
     statuses_[claim.uid] = std::move(devices);
   }
+  void recovered(const ClaimRef& claim, std::vector<DeviceStatus> devices) override {
+    status(claim, std::move(devices));
+  }
   void forgotten(const ClaimRef& claim) override {
     const std::lock_guard lock(mutex_);
     statuses_.erase(claim.uid);
@@ -165,6 +168,10 @@ class Node {
     events = std::make_unique<FakeEvents>();
     runner = std::make_unique<ClaimRunner>(
         settings, RunnerParts{*queue, *journal, modules, *attacher, hook, cluster,
+                              [this](const cluster::ObjectKey& key, Deadline deadline) {
+                                return cluster.get(cluster::network_attachment_definitions(), key,
+                                                   deadline);
+                              },
                               [this] {
                                 const std::lock_guard lock(mutex_);
                                 return inventory_;

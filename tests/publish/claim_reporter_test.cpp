@@ -3,18 +3,15 @@
 
 #include <gtest/gtest.h>
 
-#include <deque>
-#include <functional>
 #include <nlohmann/json.hpp>
 
-#include "host/base/thread_annotations.hpp"
+#include "host/publish/claim_objects.hpp"
+#include "tests/publish/recording_api.hpp"
 
 namespace drasriov::publish {
 namespace {
 
 using namespace std::chrono_literals;
-using Json = nlohmann::json;
-
 const claim::ClaimRef kClaim{"ns", "c1", "uid-1"};
 
 claim::DeviceStatus device(bool ready) {
@@ -74,105 +71,26 @@ TEST(ClaimObjects, TransitionTimeMovesOnlyWithTheStatus) {
             time_of(claim_status_object(kClaim, {device(false)}, first, at(200))));
 }
 
-TEST(ClaimObjects, EventTextIsCutBetweenCharacters) {
-  const std::string note = std::string(1023, 'x') + "ü";
-  const Json event = claim_event_object({"d.example.com", "n1"}, kClaim, true, "PrepareFailed",
-                                        note, at(1), at(9), 3);
-  EXPECT_EQ(std::string(1023, 'x'), event["note"]);
-  EXPECT_EQ("Warning", event["type"]);
-  EXPECT_EQ("uid-1", event["regarding"]["uid"]);
-  EXPECT_EQ(3, event["series"]["count"]);
-  EXPECT_EQ("1970-01-01T00:00:09.000000Z", event["series"]["lastObservedTime"]);
+TEST(ClaimObjects, WrittenStatusHoldsTheDriversOwnEntries) {
+  const Json ours = {{"driver", "d.example.com"}, {"device", "a"}};
+  const Json theirs = {{"driver", "other.example.com"}, {"device", "b"}};
+  EXPECT_EQ((Json{{"status", {{"devices", {ours}}}}}),
+            written_status({{"status", {{"devices", {theirs, ours}}}}}, "d.example.com"));
+  EXPECT_EQ(Json(), written_status({{"status", {{"devices", {theirs}}}}}, "d.example.com"));
+  EXPECT_EQ(Json(), written_status({{"metadata", Json::object()}}, "d.example.com"));
 }
-
-/// Keeps what was written; answers from a script of errors first.
-class RecordingApi final : public cluster::ClusterApi {
- public:
-  Result<Json> apply_status(const cluster::Resource& /*resource*/, const Json& object,
-                            std::string_view manager, Deadline /*deadline*/) override {
-    return write("apply by " + std::string(manager) + " " +
-                     object["metadata"]["name"].get<std::string>() + " " +
-                     object["status"]["devices"][0]["conditions"][0]["status"].get<std::string>(),
-                 object);
-  }
-  Result<Json> create(const cluster::Resource& resource, const Json& object,
-                      Deadline /*deadline*/) override {
-    return write("create " + resource.plural + " " + object["note"].get<std::string>(), object);
-  }
-  Result<Json> update(const cluster::Resource& resource, const Json& object,
-                      Deadline /*deadline*/) override {
-    return write(
-        "update " + resource.plural + " x" + std::to_string(object["series"]["count"].get<int>()),
-        object);
-  }
-  Result<Json> get(const cluster::Resource&, const cluster::ObjectKey&, Deadline) override {
-    return unused();
-  }
-  Result<cluster::ObjectList> list(const cluster::Resource&, const cluster::Selector&,
-                                   Deadline) override {
-    return unused();
-  }
-  Result<std::unique_ptr<cluster::Watch>> watch(const cluster::Resource&, const cluster::Selector&,
-                                                std::string_view, cluster::WatchSink&) override {
-    return unused();
-  }
-  Status remove(const cluster::Resource&, const cluster::ObjectKey&, const cluster::Preconditions&,
-                Deadline) override {
-    return unused();
-  }
-
-  void fail_next(Code code) {
-    const MutexLock lock(mutex_);
-    errors_.push_back(code);
-  }
-  using Calls = std::vector<std::string>;
-  [[nodiscard]] testing::AssertionResult sees(const Calls& expected) {
-    const auto until = std::chrono::steady_clock::now() + 30s;
-    const MutexLock lock(mutex_);
-    while (calls_ != expected) {
-      if (!changed_.wait_until(mutex_, until))
-        return testing::AssertionFailure() << testing::PrintToString(calls_);
-    }
-    return testing::AssertionSuccess();
-  }
-
- private:
-  static Error unused() { return {Code::kUnimplemented, "not part of this test"}; }
-  Result<Json> write(std::string call, const Json& object) {
-    const MutexLock lock(mutex_);
-    changed_.notify_all();
-    if (!errors_.empty()) {
-      const Code code = errors_.front();
-      errors_.pop_front();
-      calls_.push_back(call + " -> " + std::string(code_name(code)));
-      return Error(code, "scripted");
-    }
-    calls_.push_back(std::move(call));
-    return object;
-  }
-  Mutex mutex_;
-  CondVar changed_;
-  Calls calls_ DRASRIOV_GUARDED_BY(mutex_);
-  std::deque<Code> errors_ DRASRIOV_GUARDED_BY(mutex_);
-};
-
-class QuietLog final : public telemetry::Log {
- public:
-  [[nodiscard]] bool enabled(telemetry::Level /*level*/) const noexcept override { return false; }
-  void write(telemetry::Level, std::string_view, std::span<const telemetry::Field>,
-             const std::source_location*) override {}
-};
 
 class ClaimReporterTest : public testing::Test {
  protected:
   void start() {
-    reporter_ =
-        std::make_unique<ClaimReporter>(settings_, api_, log_, [](const claim::HeldSnapshot&) {});
+    reporter_ = std::make_unique<ClaimReporter>(settings_, api_, events_, log_,
+                                                [](const claim::HeldSnapshot&) {});
     reporter_->start();
   }
-  ClaimReporterSettings settings_{{"d.example.com", "n1"}, 1s, 1ms, 2ms, 10min, 4};
+  ClaimReporterSettings settings_{"d.example.com", 1s, 1ms, 2ms};
   RecordingApi api_;
   QuietLog log_;
+  EventWriter events_{{.reporter = {"d.example.com", "n1"}}, api_, log_};
   std::unique_ptr<ClaimReporter> reporter_;
 };
 
@@ -206,7 +124,7 @@ TEST_F(ClaimReporterTest, RetriesWhatMayPassAndDropsWhatCannot) {
   RecordingApi gone;
   for (const Code code : {Code::kNotFound, Code::kAborted, Code::kInvalidArgument})
     gone.fail_next(code);
-  ClaimReporter second(settings_, gone, log_, [](const claim::HeldSnapshot&) {});
+  ClaimReporter second(settings_, gone, events_, log_, [](const claim::HeldSnapshot&) {});
   second.start();
   second.status({"ns", "a", "u1"}, {device(true)});
   ASSERT_TRUE(gone.sees({"apply by d.example.com a True -> NOT_FOUND"}));
@@ -220,24 +138,50 @@ TEST_F(ClaimReporterTest, RetriesWhatMayPassAndDropsWhatCannot) {
                          "apply by d.example.com c True -> INVALID_ARGUMENT"}));
 }
 
-TEST_F(ClaimReporterTest, EqualEventsBecomeASeries) {
-  settings_.event_window = 500ms;
-  start();
-  for (int i = 0; i < 3; ++i) reporter_->event(kClaim, true, "PrepareFailed", "busy");
-  EXPECT_TRUE(api_.sees({"create events busy", "update events x3"}));
+/// The claim as the API server has it after an earlier process wrote `devices`.
+Json stored_claim(const std::vector<claim::DeviceStatus>& devices, Time when) {
+  Json object = claim_status_object(kClaim, devices, nullptr, when);
+  object["status"]["devices"].push_back({{"driver", "other.example.com"}, {"device", "x"}});
+  return object;
 }
 
-TEST_F(ClaimReporterTest, EventsAreRetriedInOrderAndBounded) {
-  settings_.first_backoff = settings_.longest_backoff = 20ms;
+TEST_F(ClaimReporterTest, WhatAnEarlierProcessWroteStays) {
+  api_.store(stored_claim({device(true)}, at(100)));
+  start();
+  reporter_->recovered(kClaim, {device(true)});
+  ASSERT_TRUE(api_.sees({"get resourceclaims ns/c1"}));
+  reporter_->status(kClaim, {device(true)});  // kubelet asked again
+  reporter_->status(kClaim, {device(false)});
+  EXPECT_TRUE(api_.sees({"get resourceclaims ns/c1", "apply by d.example.com c1 False"}));
+}
+
+TEST_F(ClaimReporterTest, WhatAnEarlierProcessCouldNotWriteIsWritten) {
+  api_.store(stored_claim({}, at(100)));
   api_.fail_next(Code::kUnavailable);
-  reporter_ =
-      std::make_unique<ClaimReporter>(settings_, api_, log_, [](const claim::HeldSnapshot&) {});
-  for (const char* note : {"1", "2", "3", "4", "dropped"})
-    reporter_->event(kClaim, true, "PrepareFailed", note);
-  reporter_->start();
+  start();
+  reporter_->recovered(kClaim, {device(true)});
+  EXPECT_TRUE(api_.sees({"get resourceclaims ns/c1 -> UNAVAILABLE", "get resourceclaims ns/c1",
+                         "apply by d.example.com c1 True"}));
+}
+
+TEST_F(ClaimReporterTest, AnotherClaimOfTheSameNameIsLeftAlone) {
+  Json other = stored_claim({}, at(100));
+  other["metadata"]["uid"] = "uid-2";
+  api_.store(other);
+  start();
+  reporter_->recovered(kClaim, {device(true)});
   reporter_->stop(5s);
-  EXPECT_TRUE(api_.sees({"create events 1 -> UNAVAILABLE", "create events 1", "create events 2",
-                         "create events 3", "create events 4"}));
+  EXPECT_TRUE(api_.sees({"get resourceclaims ns/c1"}));
+}
+
+TEST_F(ClaimReporterTest, EventsAreOnTheClaim) {
+  events_.start();
+  start();
+  reporter_->event(kClaim, true, "PrepareFailed", "busy");
+  reporter_->event({"", "", "uid-2"}, true, "RecordQuarantined", "nobody knows its name");
+  EXPECT_TRUE(api_.sees({"create events busy"}));
+  events_.stop(5s);
+  EXPECT_TRUE(api_.sees({"create events busy"}));
 }
 
 TEST_F(ClaimReporterTest, StopDoesNotWaitForAClusterThatIsDown) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/cluster/kube/api_error.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "host/cluster/kube/request_target.hpp"
@@ -26,13 +27,22 @@ std::string shown(std::string_view text) {
   return cut ? line + " …" : line;
 }
 
-Code code_of(long http_code, std::string_view reason) {
+/// A 422 because the object was deleted and made anew under its name: a race, and nobody's mistake.
+bool is_of_another_object(const Json& status) {
+  const Json::json_pointer path("/details/causes");
+  if (!status.is_object() || !status.contains(path) || !status[path].is_array()) return false;
+  return std::ranges::any_of(
+      status[path], [](const Json& cause) { return text_at(cause, "field") == "metadata.uid"; });
+}
+
+Code code_of(long http_code, std::string_view reason, const Json& status) {
   switch (http_code) {
     case 401: return Code::kUnauthenticated;
     case 403: return Code::kPermissionDenied;
     case 404: return Code::kNotFound;
     case 409: return reason == "AlreadyExists" ? Code::kAlreadyExists : Code::kAborted;
     case 410: return Code::kOutOfRange;
+    case 422: return is_of_another_object(status) ? Code::kAborted : Code::kInvalidArgument;
     case 429: return Code::kResourceExhausted;
     default: break;
   }
@@ -79,7 +89,8 @@ Error make_error(const CallName& call, long http_code, const Json& status,
   std::string text = call.to_string() + ": HTTP " + std::to_string(http_code);
   if (!reason.empty()) text += " " + shown(reason);
   if (!message.empty()) text += ": " + shown(message);
-  return {code_of(http_code, reason), std::move(text), hint_for(call, http_code, status, message)};
+  return {code_of(http_code, reason, status), std::move(text),
+          hint_for(call, http_code, status, message)};
 }
 
 }  // namespace

@@ -123,11 +123,13 @@ struct History {
 
 class Watches : public ::testing::Test {
  protected:
-  void serve(FakeServer::Handler handler) {
+  void serve(FakeServer::Handler handler, milliseconds patience = seconds(20)) {
     server_ = std::make_unique<FakeServer>(std::move(handler));
     Connection connection;
     connection.server = server_->url();
-    cluster_ = open_cluster(connection, log_);
+    KubeSettings settings = quick_settings();
+    settings.http.stream_patience = patience;
+    cluster_ = open_cluster(connection, log_, std::move(settings));
   }
   void follow() {
     ReflectorSettings settings;
@@ -276,6 +278,38 @@ TEST_F(Watches, AnEventOfFiveMebibytesIsRefusedAndTheListTakesItsPlace) {
   ASSERT_TRUE(kept_.becomes({{"big", "11"}}));
   ASSERT_FALSE(kept_.errors().empty());
   EXPECT_THAT(kept_.errors().front().message(), HasSubstr("an object of more than"));
+}
+
+TEST_F(Watches, AnEventThatStopsHalfWayIsNotWaitedForLonger) {
+  std::atomic<int> watches = 0;
+  serve(
+      [&](const Request& request, Reply& reply) {
+        if (!request.query.contains("watch")) return reply.json(200, history_.list);
+        reply.begin_stream();
+        const std::string rest = history_.after(10);
+        reply.chunk(watches++ == 0 ? rest.substr(0, 20) : rest);
+        reply.hold();
+      },
+      milliseconds(200));
+  follow();
+  EXPECT_TRUE(kept_.becomes(history_.end));
+  EXPECT_THAT(kept_.errors().front().message(), HasSubstr("went silent"));
+}
+
+TEST_F(Watches, AServerThatNeverAnswersIsNotWaitedForLonger) {
+  std::atomic<int> watches = 0;
+  serve(
+      [&](const Request& request, Reply& reply) {
+        if (!request.query.contains("watch")) return reply.json(200, history_.list);
+        if (watches++ == 0) return reply.hold();
+        reply.begin_stream();
+        reply.chunk(history_.after(10));
+        reply.hold();
+      },
+      milliseconds(200));
+  follow();
+  EXPECT_TRUE(kept_.becomes(history_.end));
+  EXPECT_THAT(kept_.errors().front().message(), HasSubstr("went silent"));
 }
 
 TEST_F(Watches, AKindThatIsMissingIsPickedUpWhenItComes) {

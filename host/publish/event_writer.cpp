@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/publish/event_writer.hpp"
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <random>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "host/base/thread_annotations.hpp"
+
+namespace drasriov::publish {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Json = nlohmann::json;
+
+}  // namespace
+
+class EventWriter::Impl {
+ public:
+  Impl(EventWriterSettings settings, cluster::ClusterApi& cluster, telemetry::Log& log)
+      : settings_(std::move(settings)),
+        cluster_(cluster),
+        log_(log) {}
+
+  void start() {
+    thread_ = std::thread([this] { run(); });
+  }
+
+  void stop(std::chrono::milliseconds budget) {
+    if (!thread_.joinable()) return;
+    {
+      const MutexLock lock(mutex_);
+      stop_at_ = Clock::now() + budget;
+    }
+    changed_.notify_all();
+    thread_.join();
+  }
+
+  void write(Event event) {
+    {
+      const MutexLock lock(mutex_);
+      if (waiting_.size() < settings_.max_waiting) {
+        waiting_.push_back({std::move(event), std::chrono::system_clock::now()});
+        changed_.notify_all();
+        return;
+      }
+    }
+    log_.warning("an event on " + event.regarding.to_string() + " was dropped: more than " +
+                 std::to_string(settings_.max_waiting) + " are waiting");
+  }
+
+ private:
+  struct Waiting {
+    Event event;
+    Time at;
+  };
+  /// Equal events within the window.
+  struct Series {
+    Json stored;
+    Time last;
+    int count = 1;
+    Clock::time_point ends;
+  };
+
+  void run() {
+    for (;;) {
+      std::optional<Waiting> next;
+      {
+        const MutexLock lock(mutex_);
+        for (;;) {
+          const auto now = Clock::now();
+          if (stop_at_ && (now >= *stop_at_ || waiting_.empty())) return;
+          if (!waiting_.empty() && due_ <= now) {
+            next = std::move(waiting_.front());
+            waiting_.pop_front();
+            break;
+          }
+          const auto wake = next_wake();
+          if (wake <= now) break;
+          changed_.wait_until(mutex_, wake);
+        }
+      }
+      if (next) create(*std::move(next));
+      end_series();
+    }
+  }
+
+  [[nodiscard]] Clock::time_point next_wake() const DRASRIOV_REQUIRES(mutex_) {
+    auto wake = stop_at_.value_or(Clock::time_point::max());
+    if (!waiting_.empty()) wake = std::min(wake, due_);
+    for (const auto& [event, series] : series_) wake = std::min(wake, series.ends);
+    return wake;
+  }
+
+  [[nodiscard]] Deadline deadline() const { return Deadline::after(settings_.call_deadline); }
+
+  void create(Waiting waiting) {
+    if (const auto known = series_.find(waiting.event); known != series_.end()) {
+      ++known->second.count;
+      known->second.last = waiting.at;
+      return;
+    }
+    auto stored = cluster_.create(
+        cluster::events(),
+        event_object(settings_.reporter, waiting.event, waiting.at, waiting.at, 1), deadline());
+    if (stored) {
+      backoff_ = std::chrono::milliseconds(0);
+      const Time at = waiting.at;
+      series_[std::move(waiting.event)] = {*std::move(stored), at, 1,
+                                           Clock::now() + settings_.window};
+      return;
+    }
+    if (!stored.error().retryable()) {
+      log_.warning(stored.error().with_context("event on " + waiting.event.regarding.to_string()));
+      return;
+    }
+    backoff_ = std::clamp(backoff_ * 2, settings_.first_backoff, settings_.longest_backoff);
+    std::uniform_int_distribution<std::int64_t> pick(backoff_.count() / 2, backoff_.count());
+    const auto pause = std::chrono::milliseconds(pick(random_));
+    const MutexLock lock(mutex_);
+    due_ = Clock::now() + pause;
+    waiting_.push_front(std::move(waiting));
+  }
+
+  /// Writes the counts of the series whose window is over.
+  void end_series() {
+    const auto now = Clock::now();
+    for (auto it = series_.begin(); it != series_.end();) {
+      Series& series = it->second;
+      if (now < series.ends) {
+        ++it;
+        continue;
+      }
+      if (series.count > 1) {
+        Json object = std::move(series.stored);
+        object["series"] = {{"count", series.count},
+                            {"lastObservedTime", api_micro_time(series.last)}};
+        if (const auto updated = cluster_.update(cluster::events(), object, deadline()); !updated) {
+          log_.debug(updated.error().with_context("event series").message());
+        }
+      }
+      it = series_.erase(it);
+    }
+  }
+
+  const EventWriterSettings settings_;
+  cluster::ClusterApi& cluster_;
+  telemetry::Log& log_;
+  std::thread thread_;
+
+  // Of the writer's thread.
+  std::map<Event, Series> series_;
+  std::chrono::milliseconds backoff_{0};
+  std::minstd_rand random_{std::random_device()()};
+
+  Mutex mutex_;
+  CondVar changed_;
+  std::deque<Waiting> waiting_ DRASRIOV_GUARDED_BY(mutex_);
+  Clock::time_point due_ DRASRIOV_GUARDED_BY(mutex_) = Clock::time_point::min();
+  std::optional<Clock::time_point> stop_at_ DRASRIOV_GUARDED_BY(mutex_);
+};
+
+EventWriter::EventWriter(EventWriterSettings settings, cluster::ClusterApi& cluster,
+                         telemetry::Log& log)
+    : impl_(std::make_unique<Impl>(std::move(settings), cluster, log)) {}
+
+EventWriter::~EventWriter() {
+  impl_->stop(std::chrono::milliseconds(0));
+}
+
+void EventWriter::start() {
+  impl_->start();
+}
+
+void EventWriter::stop(std::chrono::milliseconds budget) {
+  impl_->stop(budget);
+}
+
+void EventWriter::write(Event event) {
+  impl_->write(std::move(event));
+}
+
+}  // namespace drasriov::publish
