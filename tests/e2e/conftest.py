@@ -13,6 +13,7 @@ from harness.control_plane import ControlPlane, wait_for
 from harness.driver import Driver
 
 LONG = bool(os.environ.get("DRASRIOV_E2E_LONG"))
+FIGURES = pytest.StashKey()
 numbers = itertools.count(1)
 
 
@@ -46,12 +47,13 @@ def kubernetes_minor():
 
 @pytest.fixture
 def driver(plane, api, request):
-    """A function of the number of VFs (and more lines of configuration) that makes a driver, not yet started."""
+    """A function that makes a driver, not yet started: the number of VFs, more lines of configuration, and another URL than
+    the API server's."""
     made = []
 
-    def make(vfs=8, config=""):
+    def make(vfs=8, config="", server=None):
         folder = Path(os.environ["DRASRIOV_E2E_STATE"]) / f"d{next(numbers)}"
-        made.append(Driver(plane, api, folder, vfs, config))
+        made.append(Driver(plane, api, folder, vfs, config, server))
         return made[-1]
 
     yield make
@@ -70,6 +72,21 @@ def driver(plane, api, request):
             for found in api.slices():
                 api.resource.delete_resource_slice(found.metadata.name)
             api.core.delete_namespaced_pod(one.pod.metadata.name, one.pod.metadata.namespace)
+
+
+@pytest.fixture
+def figures(request):
+    """What was measured, for the end of the run."""
+    return request.config.stash[FIGURES]
+
+
+def pytest_configure(config):
+    config.stash[FIGURES] = {}
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    for name, value in config.stash[FIGURES].items():
+        terminalreporter.write_line(f"measured: {name}: {value}")
 
 
 def pytest_collection_modifyitems(config, items):

@@ -99,10 +99,13 @@ def test_the_driver_is_killed_while_a_pod_runs(api, node):
     api.create_pod("kept", ONE)
     api.running("kept")
     files, records = node.cdi_files(), node.claim_records()
+    wait_for(lambda: api.claim_of("kept", "vf").status.devices, "the claim's status")
+    version = api.claim_of("kept", "vf").metadata.resource_version
     node.kill()
     node.start()
     assert (node.cdi_files(), node.claim_records()) == (files, records)
     works(api)
+    assert api.claim_of("kept", "vf").metadata.resource_version == version, "a status that was written is written again"
     pod = api.pod("kept")
     assert pod.status.phase == "Running" and pod.status.container_statuses[0].restart_count == 0
     api.delete_pod("kept")

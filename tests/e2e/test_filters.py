@@ -6,7 +6,7 @@ import pytest
 from kubernetes.client.exceptions import ApiException
 
 from harness.api import DRIVER, NAMESPACE
-from harness.control_plane import wait_for
+from harness.control_plane import NODE, wait_for
 
 ALL = [{"resourceName": "all", "resourceFilters": []}]
 
@@ -140,6 +140,11 @@ def test_a_filter_older_than_the_schema_keeps_what_was_there(api, node):
     assert api.resource_names()[first] == "good"
 
 
+def told_on_the_node(api, text):
+    wait_for(lambda: [e for e in api.events_of("Node", NODE) if e.reason == "FiltersNotFollowed" and text in e.note],
+             "a Warning event on the Node")
+
+
 def test_the_definition_comes_later(api, driver):
     """Without the definition every device is published without a name; when it comes, so do the names."""
     definition = f"sriovresourcefilters.{DRIVER}"
@@ -150,7 +155,18 @@ def test_the_definition_comes_later(api, driver):
         made = driver(vfs=8).start()
         names_are(api, lambda n: len(n) == 8 and set(n.values()) == {None}, "devices without names")
         assert "sriovresourcefilters" in made.log()
+        told_on_the_node(api, "sriovresourcefilters")
     finally:
         api.install_filters()
     api.create_filter("late", ALL)
+    names_are(api, lambda n: set(n.values()) == {"all"}, "the names")
+
+
+def test_the_right_to_read_filters_comes_later(api, driver):
+    """Without it the devices are published all the same, and people are told which right is missing."""
+    with api.without_rule("sriovresourcefilters"):
+        driver(vfs=8).start()
+        api.create_filter("late", ALL)
+        names_are(api, lambda n: len(n) == 8 and set(n.values()) == {None}, "devices without names")
+        told_on_the_node(api, "HTTP 403")
     names_are(api, lambda n: set(n.values()) == {"all"}, "the names")

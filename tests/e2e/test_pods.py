@@ -160,6 +160,17 @@ def test_class_and_claim_configuration(api, node):
              "the effective configuration in the status")
 
 
+def test_a_status_that_may_not_be_written_holds_no_pod_up(api, node, kubernetes_minor):
+    """Kubernetes 1.36 asks for one more right: an operator who upgrades without it reads so, and pods go on."""
+    if kubernetes_minor < (1, 36):
+        pytest.skip("resourceclaims/driver is of Kubernetes 1.36")
+    with api.without_rule("resourceclaims/driver"):
+        api.create_pod("one", ONE)
+        api.running("one")
+        wait_for(lambda: "associated-node:patch on resourceclaims/driver" in node.log(), "the right to be named")
+        assert not api.claim_of("one", "vf").status.devices
+
+
 def test_more_pods_than_devices(api, node):
     for i in range(9):
         api.create_pod(f"p{i}", ONE)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The cluster as an independent client sees it: the official Python client, and the manifests that a cluster
 administrator applies."""
+import contextlib
 from pathlib import Path
 
 import kubernetes
@@ -55,6 +56,19 @@ class Api:
         self.resource.create_device_class({
             "metadata": {"name": DRIVER},
             "spec": {"selectors": [{"cel": {"expression": f'device.driver == "{DRIVER}"'}}]}})
+
+    @contextlib.contextmanager
+    def without_rule(self, resource):
+        """The driver's role has no rule about this resource until the end of the block."""
+        name = yaml.safe_load((CHART / "files/cluster-role.yaml").read_text(encoding="utf-8"))["metadata"]["name"]
+        rules = self.client.sanitize_for_serialization(self.rbac.read_cluster_role(name).rules)
+        left = [rule for rule in rules if resource not in rule["resources"]]
+        assert len(left) == len(rules) - 1
+        self.rbac.patch_cluster_role(name, {"rules": left})
+        try:
+            yield
+        finally:
+            self.rbac.patch_cluster_role(name, {"rules": rules})
 
     def install_filters(self):
         definition = yaml.safe_load((CHART / "crds/sriovresourcefilters.yaml").read_text(encoding="utf-8"))

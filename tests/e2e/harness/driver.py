@@ -40,18 +40,20 @@ def make_tree(folder, vfs):
 class Driver:
     """Made by the fixture `driver`; `start()` comes back when the kubelet has registered it."""
 
-    def __init__(self, plane, api, folder, vfs, config=""):
+    def __init__(self, plane, api, folder, vfs, config="", server=None):
         self.plane, self.api, self.folder = plane, api, Path(folder)
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         self.sys = make_tree(self.folder / "machine", vfs)
         self.process = None
+        self._removed = []
         self.log_path = self.folder / "driver.log"
         self.log_path.touch()
         self.write_token()
+        cluster = {"server": server or plane.server} | ({} if server else {"certificate-authority": plane.ca_file})
         self.write("kubeconfig", yaml.safe_dump({
             "apiVersion": "v1", "kind": "Config", "current-context": "node",
-            "clusters": [{"name": "node", "cluster": {"server": plane.server, "certificate-authority": plane.ca_file}}],
+            "clusters": [{"name": "node", "cluster": cluster}],
             "users": [{"name": "node", "user": {"tokenFile": str(self.folder / "token")}}],
             "contexts": [{"name": "node", "context": {"cluster": "node", "user": "node"}}]}))
         self.write("config.yaml", yaml.safe_dump({
@@ -109,6 +111,20 @@ class Driver:
         done = subprocess.run([sys.executable, TESTS / "plugins/discovery-sysfs/expected_devices.py", self.sys],
                               check=True, capture_output=True, text=True)
         return {name: device["attributes"] for name, device in json.loads(done.stdout).items() if device["kind"] == "vf"}
+
+    def remove_vf(self, device):
+        """Takes a VF out of the tree, as the kernel would: out of the bus, then its PF's link to it."""
+        address = device.replace("-", ":", 2).replace("-", ".")
+        entry = self.sys / "bus/pci/devices" / address
+        home = entry.resolve()
+        [link] = [one for one in (home / "physfn").resolve().glob("virtfn*") if one.resolve() == home]
+        self._removed = [(one, os.readlink(one)) for one in (entry, link)]
+        for one, _ in self._removed:
+            one.unlink()
+
+    def put_vf_back(self):
+        for one, target in reversed(self._removed):
+            one.symlink_to(target)
 
     def cdi_files(self):
         return sorted(os.path.basename(f) for f in glob.glob(str(CDI / "*.json")))
