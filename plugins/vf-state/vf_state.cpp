@@ -142,7 +142,7 @@ sdk::Status VfState::restore(const sdk::Call& call, const sdk::BindingRequest& r
   // After the interface's return, because only it tells whether the PF's word for its address is
   // one that the VF drew; before it is put back, because a PF refuses a VF any other address than
   // the one that is set there.
-  const auto settings = restore_settings(call, *vf, snapshot->settings);
+  const auto settings = restore_settings(call, *vf, *snapshot);
   if (ours && netdev) {
     netdev = restore_netdev(call, *vf, *snapshot->netdev);
   }
@@ -153,7 +153,8 @@ sdk::Status VfState::restore(const sdk::Call& call, const sdk::BindingRequest& r
 }
 
 sdk::Status VfState::restore_settings(const sdk::Call& call, const Vf& vf,
-                                      const VfSettings& wanted) {
+                                      const Snapshot& snapshot) {
+  const VfSettings& wanted = snapshot.settings;
   const auto pf = vf.sysfs.pf_index(vf.pf_netdev);
   if (wanted.empty() || !pf) {
     return {};
@@ -167,7 +168,10 @@ sdk::Status VfState::restore_settings(const sdk::Call& call, const Vf& vf,
   }
   const auto found = vf.sysfs.netdev();
   const auto netdev = found ? std::optional(found->netdev) : std::nullopt;
-  const VfSettings changes = difference(as_set_by_hand(**now, netdev), wanted);
+  // What the PF already said at the snapshot stays, even if only now it can be seen that it was set:
+  // a VF may take over such an address and go on saying that its own is random.
+  const VfSettings set_since = as_set_by_hand(as_set_by_hand(**now, netdev), snapshot.netdev);
+  const VfSettings changes = difference(set_since, wanted);
   if (changes.empty()) {
     return {};
   }

@@ -62,7 +62,7 @@ class VfState {
   [[nodiscard]] sdk::Status await_netdev(const sdk::Call& call, const Vf& vf,
                                          const std::string& name);
   [[nodiscard]] sdk::Status restore_settings(const sdk::Call& call, const Vf& vf,
-                                             const VfSettings& wanted);
+                                             const Snapshot& snapshot);
   [[nodiscard]] sdk::Status restore_netdev(const sdk::Call& call, const Vf& vf,
                                            const Netdev& wanted);
 

@@ -229,6 +229,18 @@ TEST_F(VfStateTest, ThePfIsPutBackBeforeTheInterfaceThatItWouldRefuse) {
   EXPECT_EQ(links_->settings->mac, kAdmin);
 }
 
+/// igbvf takes it over when the PF resets the VF, and only a new bind shows that it is not random.
+TEST_F(VfStateTest, AnAddressThatTheVfTookOverFromThePfStaysThere) {
+  links_->disappear();
+  links_->appear("eth3", 1500, kAdmin, /*random=*/true, /*up=*/false);
+  links_->settings->mac = kAdmin;
+  const std::string taken = snapshot();
+  links_->disappear();
+  links_->appear("eth3", 1500, kAdmin, /*random=*/false, /*up=*/false);
+  ASSERT_TRUE(unprepare(taken).ok());
+  EXPECT_THAT(links_->changed_settings, IsEmpty());
+}
+
 /// igbvf draws a new address at each bind, and igb reports it as the VF's.
 TEST_F(VfStateTest, ANewRandomAddressStaysAndIsNotPinned) {
   const std::string taken = snapshot();
