@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <csignal>
 #include <stdexcept>
 
 namespace drasriov::cluster::kube::testing {
@@ -169,7 +170,10 @@ FakeServer::FakeServer(Handler handler, std::optional<TlsIdentity> tls, int port
     : handler_(std::move(handler)),
       listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)),
       stop_(::eventfd(0, EFD_CLOEXEC)) {
-  if (tls) tls_ = make_context(*tls);
+  if (tls) {
+    std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes to clients that have gone
+    tls_ = make_context(*tls);
+  }
   const int one = 1;
   ::setsockopt(listener_.get(), SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
   sockaddr_in address{};

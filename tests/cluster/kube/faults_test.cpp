@@ -134,6 +134,7 @@ TEST_F(Faults, NobodyListens) {
 }
 
 TEST_F(Faults, ANameThatDnsDoesNotKnow) {
+  for (const char* proxy : {"http_proxy", "all_proxy", "ALL_PROXY"}) ::unsetenv(proxy);
   // Longer than any name: the resolver refuses it without asking a server.
   connection_.server = "http://" + std::string(64, 'a') + ".invalid:6443";
   const auto claim = get_claim();

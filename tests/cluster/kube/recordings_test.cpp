@@ -150,7 +150,8 @@ class CutWatch {
     }
     list_ = Json{{"metadata", {{"resourceVersion", std::to_string(version_)}}}, {"items", items}};
     for (const Json& item : items) put(item);
-    for (const Json& line : recording("watch").at(0)["response"]["lines"]) {
+    const Json lines = recording("watch").at(0)["response"]["lines"];
+    for (const Json& line : lines) {
       const Json event = Json::parse(line.get<std::string>());
       const Json& object = event["object"];
       events_.emplace_back(std::stoi(object["metadata"]["resourceVersion"].get<std::string>()),
