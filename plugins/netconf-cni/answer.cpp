@@ -82,9 +82,13 @@ std::string text_of(const Json& object, const char* key) {
 }  // namespace
 
 bool nothing_to_delete(const PluginFailure& failure) {
-  // host-device: the interface has left the sandbox; its IPAM's DEL has run before.
+  // host-device, newer and Debian's: the interface has left the sandbox, or never was there; its IPAM's DEL has run before.
+  const std::string& text = failure.error.message();
+  const auto found = text.find("failed to find \"");
   return failure.code == kContainerUnknown ||
-         failure.error.message().find("in containerNS: Link not found") != std::string::npos;
+         (found != std::string::npos &&
+          (text.find("\": Link not found", found) != std::string::npos ||
+           text.find("\" in containerNS: Link not found", found) != std::string::npos));
 }
 
 std::string excerpt(std::string_view text, std::size_t most) {

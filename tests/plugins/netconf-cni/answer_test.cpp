@@ -39,6 +39,8 @@ TEST(CniAnswer, ADelThatFindsNothingIsDone) {
   EXPECT_TRUE(nothing_to_delete(failure(R"({"code":3,"msg":"unknown container"})")));
   EXPECT_TRUE(nothing_to_delete(
       failure(R"({"code":999,"msg":"failed to find \"net1\" in containerNS: Link not found"})")));
+  EXPECT_TRUE(nothing_to_delete(
+      failure(R"({"code":999,"msg":"failed to find \"net1\": Link not found"})")));
   EXPECT_FALSE(nothing_to_delete(failure(R"({"code":999,"msg":"Link not found"})")));
   EXPECT_FALSE(nothing_to_delete(failure("", "failed")));
 }
