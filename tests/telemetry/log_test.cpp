@@ -83,11 +83,11 @@ TEST_F(LogTest, AValueCannotForgeALine) {
 }
 
 TEST_F(LogTest, VerbosityDecidesWhatIsWritten) {
-  struct Case {
+  struct Row {
     int verbosity;
     std::size_t lines;
   };
-  for (const Case& c : {Case{0, 3}, Case{3, 3}, Case{4, 4}, Case{6, 5}, Case{9, 5}}) {
+  for (const Row& c : {Row{0, 3}, Row{3, 3}, Row{4, 4}, Row{6, 5}, Row{9, 5}}) {
     const auto log = this->log(config::LogFormat::kText, c.verbosity);
     for (const Level level :
          {Level::kTrace, Level::kDebug, Level::kInfo, Level::kWarning, Level::kError}) {
