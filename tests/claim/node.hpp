@@ -132,6 +132,7 @@ class Node {
     vf_state.takes_part = [](const module::BindingRequest& request, bool) {
       return !request.netconf_json.empty();
     };
+    std::filesystem::create_directory(hook_program().parent_path());
     std::ofstream(hook_program()) << "the program";
     settings.data_directory = "/data";
     settings.plan.driver_name = kDriverName;
@@ -252,7 +253,9 @@ class Node {
     return ref;
   }
 
-  [[nodiscard]] std::filesystem::path hook_program() const { return directory.path() / "program"; }
+  [[nodiscard]] std::filesystem::path hook_program() const {
+    return directory.path() / "image" / "program";
+  }
   [[nodiscard]] std::filesystem::path claims() const { return directory.path() / "claims"; }
   /// Names of the files in the journal's folder, sorted.
   [[nodiscard]] std::vector<std::string> journal_files() const {

@@ -262,6 +262,7 @@ TEST_F(Collect, WhatTheClusterAllows) {
             "apiVersion: sriovnetwork.openshift.io/v1alpha1\nkind: SriovResourceFilter\n"
             "metadata: {name: g, namespace: dra-sriov-driver}\n");
   Facts found = facts();
+  found.setup.cluster = "dir";  // a folder reviews no rights
   const auto cluster = cluster::DirectoryCluster::open(tree_.path("cluster"), log);
   ASSERT_TRUE(cluster);
   collect_cluster(**cluster, Deadline::after(std::chrono::seconds(10)), found);
