@@ -21,7 +21,9 @@ TEST(ProcessLife, StopTakesTheSocketsAwayAndLeavesNoTemporaries) {
   driver->signal(SIGTERM);
   EXPECT_EQ(driver->wait(), 0) << driver->errors();
   EXPECT_TRUE(Machine::files(machine.registry()).empty());
-  EXPECT_EQ(Machine::files(machine.data()), (std::vector<std::string>{"claims", "owner.lock"}));
+  // "modules": where netconf-cni keeps the results of attachments.
+  EXPECT_EQ(Machine::files(machine.data()),
+            (std::vector<std::string>{"claims", "modules", "owner.lock"}));
 }
 
 TEST(ProcessLife, TheHookIsThereWhileADriverRunsOrAClaimIsLeft) {
