@@ -252,8 +252,14 @@ TEST_F(EndpointTest, RemovedSocketsComeBackWithoutInterruptingACall) {
 
 TEST_F(EndpointTest, ServesAgainWhenKubeletMadeItsDirectoriesAnew) {
   start();
-  fs::remove_all(root_ / "registry");
-  fs::remove_all(root_ / "plugins");
+  for (const char* directory : {"registry", "plugins"}) {
+    // The endpoint may put a socket back while its directory is being emptied.
+    EXPECT_TRUE(eventually([&] {
+      std::error_code not_empty;
+      fs::remove_all(root_ / directory, not_empty);
+      return !not_empty;
+    }));
+  }
   fs::create_directories(root_ / "registry");
   EXPECT_TRUE(eventually([&] { return get_info().ok(); }));
   EXPECT_EQ(1, prepare({"u1"}).claims_size());
