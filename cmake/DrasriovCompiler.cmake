@@ -62,6 +62,12 @@ else()
   # Fortified libc calls hide errors from the sanitizers, and need optimisation to work at all.
   add_compile_options("$<$<NOT:$<CONFIG:Debug>>:-U_FORTIFY_SOURCE;-D_FORTIFY_SOURCE=2>")
 endif()
+# The code under test is what is optimised, and benchmarks in a build of type Release: of the build
+# of the tests this saves a third.
+set(DRASRIOV_TEST_OPTIONS)
+if(NOT CMAKE_BUILD_TYPE STREQUAL "Release")
+  set(DRASRIOV_TEST_OPTIONS -O0 -U_FORTIFY_SOURCE)
+endif()
 if(DRASRIOV_COVERAGE)
   add_compile_options(--coverage -fprofile-update=atomic)
   add_link_options(--coverage)
@@ -73,9 +79,17 @@ mark_as_advanced(DRASRIOV_CCACHE)
 if(DRASRIOV_CCACHE)
   foreach(_lang IN ITEMS C CXX)
     if(NOT CMAKE_${_lang}_COMPILER_LAUNCHER)
-      set(CMAKE_${_lang}_COMPILER_LAUNCHER "${DRASRIOV_CCACHE}")
+      # The two say of a precompiled header what is true here: no macro of the command line and no
+      # time of day is in it.
+      set(CMAKE_${_lang}_COMPILER_LAUNCHER
+        env "CCACHE_SLOPPINESS=pch_defines,time_macros" "${DRASRIOV_CCACHE}")
     endif()
   endforeach()
+endif()
+
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # ccache needs to see which precompiled header was read.
+  add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:-fpch-preprocess>")
 endif()
 
 foreach(_linker IN ITEMS mold lld)

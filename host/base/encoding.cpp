@@ -49,7 +49,7 @@ Result<std::string> base64_decode(std::string_view text) {
     for (const unsigned shift : {16U, 8U, 0U})
       bytes.push_back(static_cast<char>(group >> shift & 0xffU));
   }
-  bytes.resize(bytes.size() - padding);
+  bytes.erase(bytes.size() - padding);
   if (base64_encode(bytes) != text)
     return Error(Code::kInvalidArgument, "base64: not in canonical form");
   return bytes;
