@@ -12,7 +12,8 @@ using nlohmann::json;
 // instance 128.
 constexpr std::size_t kMaxNote = 1024;
 constexpr std::size_t kMaxInstance = 128;
-/// The server adds to it, and the whole is a DNS name.
+/// The server adds to it, and the whole is a DNS name; so must be what is before the "-" at its end,
+/// the only end that it takes beside letters and digits.
 constexpr std::size_t kMaxNamePrefix = 40;
 
 /// Events about cluster-scoped objects live here.
@@ -21,7 +22,7 @@ constexpr std::string_view kNamespaceOfClusterScoped = "default";
 std::string name_prefix(std::string_view name) {
   std::string prefix(name.substr(0, kMaxNamePrefix));
   while (!prefix.empty() && (prefix.back() == '.' || prefix.back() == '-')) prefix.pop_back();
-  return prefix + ".";
+  return prefix + "-";
 }
 
 }  // namespace
