@@ -377,15 +377,23 @@ class PrepareTask : public std::enable_shared_from_this<PrepareTask> {
     if (result) {
       done_(std::move(result));
     } else {
+      tell(result.error());
       done_(result.error().with_context("claim " + ref_.to_string()));
     }
     context_.outbox.deliver();
+  }
+
+  /// The claim's event. Without how long it was tried for, so that the same again is the same event.
+  void tell(const Error& error) {
+    if (queue().stopping()) return;
+    context_.outbox.warning(ref_, "PrepareFailed", cause_.value_or(error).to_string());
   }
 
   void failed(Error error) {
     // An interrupted prepare is left as it is: its intent is durable, the next start undoes it.
     if (queue().stopping()) return give_up(std::move(error));
     if (may_retry(error) && retry()) return;
+    cause_ = error;
     if (attempts_ > 0) {
       const auto spent =
           std::chrono::duration_cast<std::chrono::milliseconds>(WorkQueue::Clock::now() - started_);
@@ -516,8 +524,9 @@ class PrepareTask : public std::enable_shared_from_this<PrepareTask> {
   const ClaimService::Prepared done_;
 
   Step step_ = Step::kFetch;
-  int attempts_ = 0;  ///< that failed and were repeated
-  RecordPtr known_;   ///< what the journal had
+  int attempts_ = 0;            ///< that failed and were repeated
+  std::optional<Error> cause_;  ///< of the failure, once there is one
+  RecordPtr known_;             ///< what the journal had
   nlohmann::json object_;
   std::optional<ClaimObject> asked_;
   std::vector<ConfigEntry> configs_;

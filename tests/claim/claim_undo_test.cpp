@@ -69,7 +69,9 @@ TEST_F(ClaimUndoTest, AFailedPrepareIsUndoneInReverse) {
                           "vfio.unprepare " + kVf0, "cdi.remove uid-1", "cdi.remove uid-of-pod-a"))
       << "the module that failed is undone too, what was never begun is not";
   node_.expect_pristine();
-  EXPECT_THAT(node_.events->events(), IsEmpty());
+  EXPECT_TRUE(node_.events->wait_for_event("PrepareFailed"));
+  EXPECT_THAT(node_.events->events(),
+              ElementsAre("Warning PrepareFailed uid-1: vhost: prepare 0000-08-00-1: broken"));
 }
 
 TEST_F(ClaimUndoTest, AFailedSnapshotLeavesNothingToUndo) {
@@ -101,6 +103,11 @@ TEST_F(ClaimUndoTest, ADeviceThatStaysBusyIsUndoneBeforeTheDeadline) {
   EXPECT_THAT(answer.error().message(),
               HasSubstr("vfio: prepare 0000-08-00-0: held open by pid 4711 (tried for "));
   node_.expect_pristine();
+  EXPECT_TRUE(node_.events->wait_for_event("PrepareFailed"));
+  EXPECT_THAT(node_.events->events(),
+              ElementsAre("Warning PrepareFailed uid-1: vfio: prepare 0000-08-00-0: held open by "
+                          "pid 4711"))
+      << "the same text each time, so that the same event is only counted";
 }
 
 TEST_F(ClaimUndoTest, ADocumentThatCannotBeWrittenUndoesTheDevice) {
