@@ -58,6 +58,8 @@ std::vector<std::string> device_keys(const Record& record) {
   for (const DeviceRecord& device : record.devices) {
     if (!device.plan.allocated.admin_access)
       keys.push_back(device_key(device.plan.allocated.device));
+    for (const Attachment& attachment : device.attachments)
+      keys.push_back(sandbox_key(attachment.sandbox_id));
   }
   return keys;
 }

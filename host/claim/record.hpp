@@ -90,7 +90,8 @@ using RecordPtr = std::shared_ptr<const Record>;
 /// Whether any device has a network step.
 [[nodiscard]] bool has_network(const Record& record);
 
-/// WorkQueue's keys of the devices that the record holds.
+/// WorkQueue's keys of the devices that the record holds, and of the sandboxes that they are in: a
+/// netconf module works for one sandbox at a time, and a pod can have several claims.
 [[nodiscard]] std::vector<std::string> device_keys(const Record& record);
 
 /// The answer of a prepared record.

@@ -212,6 +212,9 @@ std::string claim_key(std::string_view uid) {
 std::string device_key(std::string_view name) {
   return std::string("device ").append(name);
 }
+std::string sandbox_key(std::string_view id) {
+  return std::string("sandbox ").append(id);
+}
 std::string pod_key(std::string_view uid) {
   return std::string("the CDI document of pod ").append(uid);
 }

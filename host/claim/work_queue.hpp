@@ -8,7 +8,8 @@
 // Tokens: a reservation takes all its keys at once or waits for all of them, first come first
 // served on each key. That alone cannot deadlock; work that reserves again while it holds a
 // reservation keeps to the order
-//   claim < devices < pod      (claim_key, device_key, pod_key; one level in one reservation).
+//   claim < devices and sandboxes < pod
+// (claim_key, device_key and sandbox_key, pod_key; one level in one reservation).
 #pragma once
 
 #include <chrono>
@@ -123,6 +124,7 @@ class WorkQueue {
 
 [[nodiscard]] std::string claim_key(std::string_view uid);
 [[nodiscard]] std::string device_key(std::string_view name);
+[[nodiscard]] std::string sandbox_key(std::string_view id);
 [[nodiscard]] std::string pod_key(std::string_view uid);
 
 }  // namespace drasriov::claim

@@ -118,6 +118,10 @@ class AttachWork final : public ClaimsWork, public AttachHandle {
     if (occasion_ == Occasion::kMissed) again();
   }
 
+  [[nodiscard]] std::vector<std::string> more_keys() const override {
+    return {claim::sandbox_key(sandbox_.pod.sandbox_id)};
+  }
+
   void refused(Error error) override {
     give(error);
     if (occasion_ == Occasion::kMissed) again();

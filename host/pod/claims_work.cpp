@@ -32,7 +32,7 @@ void ClaimsWork::reserve() {
 }
 
 void ClaimsWork::with_claims() {
-  std::vector<std::string> keys;
+  std::vector<std::string> keys = more_keys();
   for (const std::string& uid : uids_) {
     const claim::RecordPtr record = context_.parts.journal.find(uid);
     if (record == nullptr) continue;

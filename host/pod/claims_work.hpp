@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ClaimsWork: reserves some claims, then the devices of their records, then works on a thread of the queue. The records may
+// ClaimsWork: reserves some claims, then the devices and sandboxes of their records, then works on a thread of the queue. The records may
 // change until their claims' tokens are there, so that they are looked up only then. Internal to pod/.
 #pragma once
 
@@ -28,6 +28,8 @@ class ClaimsWork : public std::enable_shared_from_this<ClaimsWork> {
   void reserve();
   /// With all tokens; `records` are those that are still there. The tokens go when it returns.
   virtual void work(std::vector<claim::Record> records) = 0;
+  /// Tokens to hold beside those of the records.
+  [[nodiscard]] virtual std::vector<std::string> more_keys() const { return {}; }
   /// Instead of work(): the tokens were not free in time, or the driver is stopping.
   virtual void refused(Error error) = 0;
 

@@ -7,8 +7,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <condition_variable>
 #include <future>
 #include <memory>
+#include <mutex>
 #include <optional>
 
 #include "tests/claim/node.hpp"
@@ -434,6 +437,31 @@ TEST_F(SandboxGateTest, ASandboxThatWentWhileWeWereAwayIsTakenBack) {
   EXPECT_TRUE(eventually([&] { return attachments(claim).empty(); }));
   EXPECT_EQ(node_.recording.count("netconf.del 0000-08-00-2 s1 gone"), 1U);
   expect_nothing_left(claim);
+}
+
+TEST_F(SandboxGateTest, TheClaimsOfOnePodAreDetachedOneAfterTheOther) {
+  start();
+  prepared();
+  prepared(2, {5});
+  const auto pod = started("pod-a", "s1");
+  ASSERT_TRUE(send(Kind::kRunPodSandbox, pod));
+  ASSERT_EQ(node_.netconf.attached().size(), 2U);
+  std::mutex mutex;
+  std::condition_variable entered;
+  int inside = 0;
+  int most = 0;
+  node_.netconf.on("del", [&](const module::Call&, const module::NetconfRequest&) {
+    std::unique_lock lock(mutex);
+    most = std::max(most, ++inside);
+    entered.notify_all();
+    // Time for the other one, which must not come.
+    (void)entered.wait_for(lock, milliseconds(200), [&] { return inside > 1; });
+    --inside;
+    return Status();
+  });
+  EXPECT_TRUE(send(Kind::kStopPodSandbox, pod));
+  EXPECT_EQ(most, 1) << "the ABI: never two calls for one sandbox at a time";
+  EXPECT_THAT(node_.netconf.attached(), IsEmpty());
 }
 
 TEST_F(SandboxGateTest, ASandboxThatIsNotListedButLivesKeepsItsDevice) {
