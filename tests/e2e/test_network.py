@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from conftest import LONG
-from harness.api import DRIVER, IMAGE, one_vf, or_none
+from harness.api import IMAGE, one_vf, or_none, vf_config
 from harness.control_plane import wait_for
 from harness.driver import PLUGIN_DATA
 
@@ -74,11 +74,8 @@ class Networks:
         self.names.append(name)
 
     def template(self, name, network, if_name=None, **devices):
-        parameters = {"apiVersion": f"{DRIVER}/v1alpha1", "kind": "VfConfig", "netAttachDefName": network}
-        if if_name:
-            parameters["ifName"] = if_name
-        self.api.create_template(name, {**one_vf(**devices),
-                                        "config": [{"opaque": {"driver": DRIVER, "parameters": parameters}}]})
+        name_inside = {"ifName": if_name} if if_name else {}
+        self.api.create_template(name, {**one_vf(**devices), "config": vf_config(netAttachDefName=network, **name_inside)})
 
     def clean(self):
         for name in self.names:
@@ -113,9 +110,10 @@ def made(plane, driver, machine, api):
     del config["roots"]
     made.write("config.yaml", yaml.safe_dump({**config, "modules": modules}))
     yield made
-    api.clean()
+    # The kubelet gives up no pod whose claims nobody unprepares.
     if not made.alive():
         made.start()
+    api.clean()
     wait_for(lambda: not made.claim_records() and not made.cdi_files(), "no record and no CDI file to be left")
     wait_for(machine.at_home, "the interfaces to be on the node as before")
     assert leases() == []

@@ -5,7 +5,7 @@ import pytest
 from kubernetes.client.exceptions import ApiException
 
 from conftest import LONG
-from harness.api import DRIVER, one_vf
+from harness.api import DRIVER, one_vf, vf_config
 from harness.control_plane import NODE, wait_for
 from harness.driver import CDI
 
@@ -140,10 +140,7 @@ def test_an_extended_resource(api, node, kubernetes_minor):
 
 def test_class_and_claim_configuration(api, node):
     """Wrong parameters: the pod waits, the claim tells why, and nothing was touched. Mended: the pod starts."""
-    def config(**more):
-        return [{"opaque": {"driver": DRIVER, "parameters": {
-            "apiVersion": f"{DRIVER}/v1alpha1", "kind": "VfConfig", **more}}}]
-    api.create_template("typo", {**one_vf(), "config": config(ifNam="net1")})
+    api.create_template("typo", {**one_vf(), "config": vf_config(ifNam="net1")})
     api.create_pod("typo", {"vf": {"resourceClaimTemplateName": "typo"}})
     wait_for(lambda: [e for c in api.claims() for e in api.events_of("ResourceClaim", c.metadata.name)
                       if e.type == "Warning" and "ifNam" in e.note], "a Warning event that names the field")
@@ -153,7 +150,7 @@ def test_class_and_claim_configuration(api, node):
     assert api.pod("typo").status.phase == "Pending"
     assert node.cdi_files() == [] and node.claim_records() == []
     api.delete_pod("typo")
-    api.create_template("right", {**one_vf(), "config": config(ifName="net1")})
+    api.create_template("right", {**one_vf(), "config": vf_config(ifName="net1")})
     api.create_pod("right", {"vf": {"resourceClaimTemplateName": "right"}})
     api.running("right")
     wait_for(lambda: (s := api.claim_of("right", "vf").status.devices) and s[0].data.get("ifName") == "net1",

@@ -2,6 +2,7 @@
 """The cluster as an independent client sees it: the official Python client, and the manifests that a cluster
 administrator applies."""
 import contextlib
+import json
 from pathlib import Path
 
 import kubernetes
@@ -29,9 +30,23 @@ def or_none(call, *arguments, **more):
         raise
 
 
+def write_as_kubectl(client):
+    """Objects go out as kubectl writes them: names sorted, no white space. The API server keeps a claim's opaque parameters
+    byte for byte, writes them so itself when it merges a status, and then takes any other form for a change of the
+    allocation (docs/troubleshooting.md)."""
+    pool = client.rest_client.pool_manager
+    send = pool.request
+
+    def request(method, url, body=None, **more):
+        text = None if body is None else json.dumps(json.loads(body), separators=(",", ":"), sort_keys=True)
+        return send(method, url, body=text, **more)
+    pool.request = request
+
+
 class Api:
     def __init__(self, plane):
         self.client = kubernetes.config.new_client_from_config(plane.kubeconfig)
+        write_as_kubectl(self.client)
         # Older components write events without eventTime, which the client's models refuse to hold.
         self.client.configuration.client_side_validation = False
         self.core = kubernetes.client.CoreV1Api(self.client)
@@ -220,6 +235,12 @@ def attribute(device, name):
         return None
     values = found.to_dict() if hasattr(found, "to_dict") else found
     return next((v for v in values.values() if v is not None), None)
+
+
+def vf_config(**more):
+    """`config` of a claim: a VfConfig with these fields."""
+    parameters = {"apiVersion": f"{DRIVER}/v1alpha1", "kind": "VfConfig", **more}
+    return [{"opaque": {"driver": DRIVER, "parameters": parameters}}]
 
 
 def one_vf(name="vf", **more):

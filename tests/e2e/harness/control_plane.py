@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+from kubernetes.client.exceptions import ApiException
+
 NODE = "127.0.0.1"
 HERE = Path(__file__).resolve().parent.parent
 # A loaded machine needs many times what an idle one does.
@@ -66,7 +68,7 @@ def wait_for(condition, what, seconds=PATIENCE, interval=0.05):
             if value:
                 return value
             last = value
-        except AssertionError as error:
+        except (AssertionError, ApiException) as error:
             last = error
         if time.monotonic() > until:
             raise AssertionError(f"waited {seconds:.0f} s for {what}; last: {last}")
