@@ -239,7 +239,8 @@ class Asking : public ::testing::Test {
     std::unique_lock lock(late_mutex_);
     return late_changed_.wait_for(lock, std::chrono::seconds(10), [&] { return late_ >= count; });
   }
-  static Clock::time_point soon() { return Clock::now() + std::chrono::milliseconds(5); }
+  /// Enough for an answer that is not held back, on two busy cores.
+  static Clock::time_point soon() { return Clock::now() + std::chrono::milliseconds(500); }
   static Clock::time_point ample() { return Clock::now() + std::chrono::seconds(10); }
 
   FakeSource::State state_;
