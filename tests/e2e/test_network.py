@@ -133,16 +133,6 @@ def leases():
                   for file in network.iterdir() if file.name[0].isdigit())
 
 
-@pytest.fixture
-def figures(capsys):
-    """What was measured, for the run's output."""
-    found = {}
-    yield found
-    with capsys.disabled():
-        for name, value in found.items():
-            print(f"measured: {name}: {value}")
-
-
 # -- pods -----------------------------------------------------------------------------------------------------------------
 
 
@@ -324,29 +314,32 @@ exec {node.plane.runtime}/host-device
     new.rename(path)
 
 
-def refused(api, name, claim, words):
-    """The pod waits, and events of pod and claim say why."""
+def refused(api, name, claim, words, claim_words=None):
+    """The pod waits, and events of pod and claim say why. They differ where the answer had to be given before the reason
+    was known."""
+    claim_words = claim_words or words
     wait_for(lambda: [e for e in events_of(api, name) if words in e], f"kubelet's event with '{words}'")
     found = api.claim_of(name, claim).metadata.name
-    wait_for(lambda: [e for e in api.events_of("ResourceClaim", found) if words in e.note], f"the claim's event with '{words}'")
+    wait_for(lambda: [e for e in api.events_of("ResourceClaim", found) if claim_words in e.note],
+             f"the claim's event with '{claim_words}'")
     assert never_ran(api, name)
 
 
-@pytest.mark.parametrize("on_add,words", [
-    ("""echo '{"cniVersion":"1.0.0","code":7,"msg":"I do not like this VLAN"}'; exit 1""", "I do not like this VLAN"),
-    ("kill -SEGV $$", "signal 11"),
-    ("echo garbage; exit 0", "no JSON"),
-    ("head -c 10000000 /dev/zero; exit 0", "more than 4194304 bytes"),
-    ("sleep 1000", "within the container runtime's time limit"),
+@pytest.mark.parametrize("on_add,words,claim_words", [
+    ("""echo '{"cniVersion":"1.0.0","code":7,"msg":"I do not like this VLAN"}'; exit 1""", "I do not like this VLAN", None),
+    ("kill -SEGV $$", "signal 11", None),
+    ("echo garbage; exit 0", "no JSON", None),
+    ("head -c 10000000 /dev/zero; exit 0", "more than 4194304 bytes", None),
+    ("sleep 1000", "within the container runtime's time limit", "did not end in time and was killed"),
 ], ids=("refuses", "crashes", "garbage", "endless", "hangs"))
-def test_a_plugin_that_fails(api, node, networks, on_add, words):
+def test_a_plugin_that_fails(api, node, networks, on_add, words, claim_words):
     plugin(node, "grumpy", on_add)
     networks.create("bad", {**host_device(), "type": "grumpy"})
     networks.template("bad", "bad", "net1")
     create_pod(api, "bad", "bad")
-    refused(api, "bad", "bad", words)
+    refused(api, "bad", "bad", words, claim_words)
     # Mended, the same pod starts.
-    plugin(node, "grumpy", "")
+    plugin(node, "grumpy", ":")
     api.running("bad")
     check_status(api, "bad", "bad", ["net1"])
 
@@ -406,6 +399,7 @@ def works(api, machine, name="after"):
 
 def test_the_driver_is_away_while_the_sandbox_starts(api, node, plane, networks):
     """Prepared before, killed before the runtime starts the sandbox, back some time after: the pod waits and then runs."""
+    wait_for(lambda: "following the container runtime" in node.log(), "the driver to follow the runtime")
     with plane.frozen_containerd():
         create_pod(api, "patient", "plain", restart="Always")
         wait_for(node.claim_records, "the prepare")
