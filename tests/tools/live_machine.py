@@ -2,7 +2,8 @@
 """A machine whose VFs have interfaces: a made sysfs tree over /sys/bus/pci, /sys/class/net and beside what /sys/devices
 has, where the driver and CNI plugins find each VF with one end of a veth pair as its interface. The PF's interface is a
 bridge that the other ends are ports of, so that pods reach each other as through a card. It needs root, and mount and
-network namespaces of its own. What it cannot show: a VF's interface comes back when its namespace ends, a veth ends too."""
+network namespaces of its own. A VF's interface comes back when its namespace ends; a veth ends too, and who wants it
+back calls bring_back()."""
 import json
 import os
 import shutil
@@ -55,11 +56,19 @@ class LiveMachine:
         return self
 
     def _make_interfaces(self):
-        lines = [f"link add {self.pf} type bridge", f"link set {self.pf} up"]
+        run("ip", "link", "add", self.pf, "type", "bridge")
+        run("ip", "link", "set", self.pf, "up")
+        self.bring_back()
+
+    def bring_back(self):
+        """Makes the interfaces that have ended with their namespace, for the kernel gives a VF's back to the node."""
+        links, lines = self.links(), []
         for number, name in enumerate(self.names.values()):
-            lines += [f"link add {name} address {self.mac(name)} type veth peer name wire{number}",
-                      f"link set wire{number} master {self.pf} up"]
-        subprocess.run(["ip", "-batch", "-"], input="\n".join(lines), text=True, check=True)
+            if f"wire{number}" not in links:
+                lines += [f"link add {name} address {self.mac(name)} type veth peer name wire{number}",
+                          f"link set wire{number} master {self.pf} up"]
+        if lines:
+            subprocess.run(["ip", "-batch", "-"], input="\n".join(lines), text=True, check=True)
 
     def mac(self, name):
         return f"02:00:00:00:01:{list(self.names.values()).index(name):02x}"

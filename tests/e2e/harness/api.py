@@ -33,7 +33,7 @@ def or_none(call, *arguments, **more):
 def write_as_kubectl(client):
     """Objects go out as kubectl writes them: names sorted, no white space. The API server keeps a claim's opaque parameters
     byte for byte, writes them so itself when it merges a status, and then takes any other form for a change of the
-    allocation (docs/troubleshooting.md)."""
+    allocation (docs/features.md, Limits)."""
     pool = client.rest_client.pool_manager
     send = pool.request
 
