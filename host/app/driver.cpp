@@ -19,6 +19,7 @@
 #include "host/base/durable_file.hpp"
 #include "host/base/thread_annotations.hpp"
 #include "host/claim/checkpoint_import.hpp"
+#include "host/cluster/directory/directory_cluster.hpp"
 #include "host/dra/health_service.hpp"
 
 namespace drasriov::app {
@@ -91,6 +92,8 @@ void tell_stopping(Driver& driver) {
 }
 
 Status open_cluster(Driver& driver) {
+  const std::filesystem::path& folder = driver.config.cluster_directory;
+  if (!folder.empty()) cluster::DirectoryCluster::remove_stale_temporaries(folder);
   auto cluster = app::open_cluster(driver.config, driver.environment, driver.log);
   if (!cluster) return cluster.error();
   driver.cluster = *std::move(cluster);

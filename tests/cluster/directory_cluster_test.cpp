@@ -153,6 +153,21 @@ TEST_F(DirectoryClusterTest, NoFolderIsAnError) {
             opened.error().to_string());
 }
 
+TEST_F(DirectoryClusterTest, StaleTemporariesOfObjectsAreRemovedAndNothingElse) {
+  fs::create_directory(root_ / "filters");
+  const std::vector<fs::path> stale = {".ns_c1.yaml.AbC123.tmp", "filters/.f.json.zzzzzz.tmp"};
+  const std::vector<fs::path> others = {".editor.tmp", ".c.txt.AbC123.tmp", ".c.yaml.tmp",
+                                        "c.yaml.AbC123.tmp", ".c.yaml.swp"};
+  for (const auto& files : {stale, others}) {
+    for (const fs::path& file : files) write(file, kClaim);
+  }
+  open();
+  for (const fs::path& file : stale) EXPECT_TRUE(fs::exists(root_ / file)) << "only looked at";
+  DirectoryCluster::remove_stale_temporaries(root_);
+  for (const fs::path& file : stale) EXPECT_FALSE(fs::exists(root_ / file)) << file;
+  for (const fs::path& file : others) EXPECT_TRUE(fs::exists(root_ / file)) << file;
+}
+
 TEST_F(DirectoryClusterTest, FollowsWhatPeopleDoToTheFiles) {
   write("all.yaml", kClaim);
   open();

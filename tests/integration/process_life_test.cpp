@@ -65,6 +65,14 @@ TEST(ProcessLife, ASecondDriverStandsByAndTakesOverAfterAKill) {
   EXPECT_TRUE(Machine::files(machine.registry()).empty()) << "the killed one's sockets too";
 }
 
+TEST(ProcessLife, RemovesWhatAKilledDriverLeftInTheClusterFolder) {
+  Machine machine;
+  const fs::path left = machine.cluster() / ".claim.yaml.AbC123.tmp";
+  machine.put(left.filename().native(), "half");
+  const auto driver = machine.start_driver();
+  EXPECT_FALSE(fs::exists(left));
+}
+
 TEST(ProcessLife, StandingByEndsWithSigterm) {
   Machine machine;
   const auto first = machine.start_driver();

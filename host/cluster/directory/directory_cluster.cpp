@@ -446,6 +446,10 @@ Result<std::unique_ptr<DirectoryCluster>> DirectoryCluster::open(const fs::path&
   return std::unique_ptr<DirectoryCluster>(new DirectoryCluster(std::move(impl)));
 }
 
+void DirectoryCluster::remove_stale_temporaries(const fs::path& directory) {
+  ObjectFolder::remove_stale_temporaries(directory);
+}
+
 DirectoryCluster::DirectoryCluster(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 DirectoryCluster::~DirectoryCluster() = default;
 

@@ -27,6 +27,9 @@ class DirectoryCluster final : public ClusterApi {
   /// no such folder; a file that cannot be read or parsed is only logged.
   [[nodiscard]] static Result<std::unique_ptr<DirectoryCluster>> open(
       const std::filesystem::path& directory, telemetry::Log& log);
+  /// Removes what a driver that was killed while it wrote left in `directory`: the temporary files of objects. For the one
+  /// who owns the node; who only looks leaves the folder as it is.
+  static void remove_stale_temporaries(const std::filesystem::path& directory);
   /// REQUIRES: its watches are gone.
   ~DirectoryCluster() override;
 

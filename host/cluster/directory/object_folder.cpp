@@ -46,6 +46,13 @@ Json complete(const StoreKey& key, Json document, std::time_t written, const Obj
   return document;
 }
 
+/// Of a file that replace_file() makes: ".<object file>.XXXXXX.tmp".
+bool is_object_temporary(std::string_view name) {
+  constexpr std::size_t kEnding = std::string_view(".XXXXXX.tmp").size();
+  return name.size() > kEnding + 1 && name.starts_with('.') && name.ends_with(".tmp") &&
+         is_object_file(name.substr(1, name.size() - 1 - kEnding));
+}
+
 /// Writing would lose what its author is in the middle of.
 Error broken_file(const fs::path& file) {
   return {Code::kFailedPrecondition,
@@ -54,10 +61,10 @@ Error broken_file(const fs::path& file) {
 
 }  // namespace
 
-std::vector<fs::path> ObjectFolder::directories() const {
-  std::vector<fs::path> found{root_};
+std::vector<fs::path> ObjectFolder::directories_of(const fs::path& root) {
+  std::vector<fs::path> found{root};
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(root_, error)) {
+  for (const auto& entry : fs::directory_iterator(root, error)) {
     std::error_code ignored;
     if (entry.is_directory(ignored) && !entry.path().filename().native().starts_with('.')) {
       found.push_back(entry.path());
@@ -65,6 +72,16 @@ std::vector<fs::path> ObjectFolder::directories() const {
   }
   std::sort(found.begin() + 1, found.end());
   return found;
+}
+
+void ObjectFolder::remove_stale_temporaries(const fs::path& root) {
+  for (const fs::path& directory : directories_of(root)) {
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(directory, error)) {
+      std::error_code ignored;
+      if (is_object_temporary(entry.path().filename().native())) fs::remove(entry.path(), ignored);
+    }
+  }
 }
 
 void ObjectFolder::refresh_all(ObjectStore& store) {

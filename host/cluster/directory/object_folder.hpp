@@ -30,7 +30,12 @@ class ObjectFolder {
   [[nodiscard]] const std::filesystem::path& root() const noexcept { return root_; }
 
   /// The root and the folders directly below it.
-  [[nodiscard]] std::vector<std::filesystem::path> directories() const;
+  [[nodiscard]] std::vector<std::filesystem::path> directories() const {
+    return directories_of(root_);
+  }
+
+  /// Removes the temporary files of objects that a killed process left in `root` and the folders directly below it.
+  static void remove_stale_temporaries(const std::filesystem::path& root);
 
   /// Brings `store` in line with all files.
   void refresh_all(ObjectStore& store);
@@ -73,6 +78,8 @@ class ObjectFolder {
         problem;  ///< why it cannot be read now, the keys are of its last good content; else empty
   };
 
+  [[nodiscard]] static std::vector<std::filesystem::path> directories_of(
+      const std::filesystem::path& root);
   /// refresh() of a file that may be in the middle of being written: one that was emptied is left
   /// for the event of its closing.
   void look_at(const std::filesystem::path& file, ObjectStore& store);
