@@ -138,6 +138,22 @@ Status load_modules(Driver& driver) {
   return {};
 }
 
+/// A list of modules may leave these out, but hardly anybody means it.
+void warn_of_missing_capabilities(Driver& driver) {
+  const module::Modules& modules = driver.registry->modules();
+  if (modules.discovery.empty()) {
+    driver.log.warning(
+        Error(Code::kFailedPrecondition,
+              "no enabled module offers discovery/1: no device is found, none is published",
+              "enable discovery-sysfs in modules of the configuration"));
+  }
+  if (modules.cdi == nullptr) {
+    driver.log.warning(Error(Code::kFailedPrecondition,
+                             "no enabled module offers cdi/1: no claim will be prepared",
+                             "enable cdi in modules of the configuration"));
+  }
+}
+
 Status start_modules(Driver& driver) {
   for (module::RuntimeHooks* hooks : driver.registry->modules().runtime_hooks) {
     hooks->set_events(driver.sandboxes);
@@ -154,6 +170,7 @@ Status start_modules(Driver& driver) {
       driver.events->write(module_event(state.name, *state.error, driver.config.node_name));
     }
   }
+  warn_of_missing_capabilities(driver);
   return {};
 }
 

@@ -73,6 +73,21 @@ TEST(ProcessLife, RemovesWhatAKilledDriverLeftInTheClusterFolder) {
   EXPECT_FALSE(fs::exists(left));
 }
 
+TEST(ProcessLife, WarnsWhenNoModuleFindsDevicesOrWritesCdiSpecs) {
+  Machine machine;
+  machine.configure("modules: []");
+  const auto driver = machine.start_driver();
+  const std::string log = driver->errors();
+  EXPECT_NE(log.find("no enabled module offers discovery/1: no device is found, none is published "
+                     "— hint: enable discovery-sysfs in modules of the configuration"),
+            std::string::npos)
+      << log;
+  EXPECT_NE(log.find("no enabled module offers cdi/1: no claim will be prepared — hint: enable cdi "
+                     "in modules of the configuration"),
+            std::string::npos)
+      << log;
+}
+
 TEST(ProcessLife, StandingByEndsWithSigterm) {
   Machine machine;
   const auto first = machine.start_driver();
