@@ -117,7 +117,12 @@ Result<policy::NodeFilters> read_filters(const config::Configuration& configurat
   if (!cluster) return std::move(cluster).error();
   const auto deadline = Deadline::after(kClusterBudget);
   policy::Labels labels;
-  const auto node = (*cluster)->get(cluster::nodes(), {"", configuration.node_name}, deadline);
+  const std::string& name = configuration.node_name;
+  const auto node =
+      name.empty()
+          ? Result<json>(Error(Code::kInvalidArgument, "the node has no name",
+                               "set NODE_NAME, the flag --node-name or nodeName in the file"))
+          : (*cluster)->get(cluster::nodes(), {"", name}, deadline);
   if (node) {
     labels = labels_of(*node);
   } else if (node.error().code() == Code::kUnavailable ||

@@ -244,7 +244,9 @@ Result<ClaimObject> decode_claim(const Json& object, const ClaimRef& ref,
     for (const std::string& other : other_drivers) others += (others.empty() ? "" : ", ") + other;
     return Error(Code::kFailedPrecondition,
                  "no device of driver " + std::string(driver_name) + " is allocated to it" +
-                     (others.empty() ? "" : ", only devices of " + others));
+                     (others.empty() ? "" : ", only devices of " + others),
+                 "let a request's DeviceClass select device.driver == \"" +
+                     std::string(driver_name) + "\", or correct driverName of the driver");
   }
 
   // allocated_devices() has seen that status is an object.

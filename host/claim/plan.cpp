@@ -44,8 +44,10 @@ VfConfig merged(const std::vector<ConfigEntry>& configs, std::string_view reques
 Result<device::Device> find_device(const AllocatedDevice& wanted,
                                    const device::Inventory& inventory, std::string_view pool_name) {
   if (wanted.pool != pool_name) {
-    return refused("it is of pool " + in_quotes(wanted.pool) + ", this node's pool is " +
-                   in_quotes(pool_name));
+    return refused(
+        "it is of pool " + in_quotes(wanted.pool) + ", this node's pool is " + in_quotes(pool_name),
+        "the pool is the node's name: correct nodeName of the driver if it is not "
+        "kubelet's, else delete the pod, so that the scheduler chooses again");
   }
   const device::Device* found = inventory.find(wanted.device);
   if (found != nullptr && found->kind == "vf") return *found;

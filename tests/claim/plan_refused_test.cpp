@@ -71,7 +71,8 @@ INSTANTIATE_TEST_SUITE_P(
                                    {"device", "d"}}}),
             Code::kFailedPrecondition,
             "no device of driver sriovnetwork.openshift.io is allocated to it, only devices of "
-            "gpu.example.com"},
+            "gpu.example.com — hint: let a request's DeviceClass select device.driver == "
+            "\"sriovnetwork.openshift.io\", or correct driverName of the driver"},
         RefusedCase{"UnknownDevice", claim_object(kClaim, {result_of("main", "0000-99-00-0")}),
                     Code::kNotFound,
                     "request \"main\", device 0000-99-00-0: there is no such virtual function on "
@@ -94,7 +95,9 @@ INSTANTIATE_TEST_SUITE_P(
                     claim_object(kClaim, {result_of("main", "0000-08-00-0", "node-2")}),
                     Code::kFailedPrecondition,
                     "request \"main\", device 0000-08-00-0: it is of pool \"node-2\", this node's "
-                    "pool is \"node-1\""},
+                    "pool is \"node-1\" — hint: the pool is the node's name: correct nodeName of "
+                    "the driver if it is "
+                    "not kubelet's, else delete the pod, so that the scheduler chooses again"},
         RefusedCase{
             "DeviceTwice",
             claim_object(kClaim, {result_of("a", "0000-08-00-0"), result_of("b", "0000-08-00-0")}),
