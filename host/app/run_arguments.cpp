@@ -21,8 +21,9 @@ CommandSpec run_spec() {
       "docs/configuration.md shows all of it.";
   spec.options = {
       {"print-config", '\0', "",
-       "print the effective configuration as YAML, and on standard error all that would keep the "
-       "driver from starting with it (exit code 2), and exit",
+       "print the effective configuration as YAML, and on standard error what would keep the "
+       "driver from starting with it, as far as that shows without a module's code (exit code 2), "
+       "and exit",
        ""}};
   spec.settings = SettingFlags::kListed;
   spec.sections = {
