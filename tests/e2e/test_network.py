@@ -300,6 +300,17 @@ def test_a_sandbox_made_anew(api, node, plane, networks):
 # -- no network, no pod ---------------------------------------------------------------------------------------------------
 
 
+def releasing_plugin(node):
+    """host-device, but that it frees the address without a namespace as well, as sriov-cni does and host-device does not."""
+    path = node.folder / "cni/releasing"
+    path.write_text(f"""#!/bin/sh
+test "$CNI_COMMAND" != DEL || test -n "$CNI_NETNS" || exec {node.plane.runtime}/host-local
+exec {node.plane.runtime}/host-device
+""", encoding="utf-8")
+    path.chmod(0o755)
+    return {**host_device("10.65.0.0/24"), "type": "releasing"}
+
+
 def plugin(node, name, on_add):
     """A CNI plugin that is host-device but for its ADD."""
     path = node.folder / "cni" / name
@@ -431,7 +442,9 @@ def test_the_driver_is_killed_in_an_attach(api, made, machine, networks, place):
 def test_the_driver_is_killed_in_a_detach(api, made, machine, networks, place):
     made.start(faults=True, DRASRIOV_CRASH_AT=place)
     wait_for(lambda: len(api.pool() or {}) == machine.count, "the pool")
-    create_pod(api, "struck", "plain")
+    networks.create("releasing", releasing_plugin(made))
+    networks.template("releasing", "releasing", "net1")
+    create_pod(api, "struck", "releasing")
     api.running("struck")
     api.core.delete_namespaced_pod("struck", "default")
     wait_for(lambda: not made.alive(), f"the driver to die at {place}")
@@ -460,6 +473,7 @@ def test_the_runtime_is_restarted(api, node, plane, machine, networks):
     create_pod(api, "kept", "plain")
     api.running("kept")
     followed = node.log().count("following the container runtime")
+    plane.remove_refused_sandboxes({api.pod("kept").metadata.uid})
     plane.restart_containerd()
     wait_for(lambda: node.log().count("following the container runtime") > followed, "the driver to follow the runtime again")
     works(api, machine)
