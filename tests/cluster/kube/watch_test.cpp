@@ -157,11 +157,11 @@ TEST_F(Watches, ACutAtEveryByteLeavesTheStateOfAFreshList) {
   const std::string stream = history_.after(10);
   for (std::size_t cut = 0; cut <= stream.size(); ++cut) {
     Kept kept;
-    bool first = true;
+    std::atomic<bool> first = true;  // each connection has a thread of the server
     FakeServer server([&](const Request& request, Reply& reply) {
       if (!request.query.contains("watch")) return reply.json(200, history_.list);
       reply.begin_stream();
-      if (std::exchange(first, false)) {
+      if (first.exchange(false)) {
         if (cut > 0) reply.chunk(std::string_view(stream).substr(0, cut));
         return reply.cut();
       }
