@@ -8,6 +8,7 @@
 #include <drasriov/sdk/testing/fake_host.hpp>
 #include <drasriov/sdk/testing/recorders.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
@@ -61,7 +62,7 @@ class TreeLinks final : public Links {
       int found = 0;
       in >> found;
       if (found != index) continue;
-      EXPECT_EQ(is_up, up_);
+      EXPECT_EQ(is_up, up_.load());
       if (change.name && taken.contains(*change.name)) {
         if (--taken[*change.name] <= 0) taken.erase(*change.name);
         return sdk::Error(sdk::Code::kAlreadyExists, "File exists");
@@ -114,7 +115,7 @@ class TreeLinks final : public Links {
  private:
   fs::path sys_;
   int pf_ = 0;
-  bool up_ = false;
+  std::atomic<bool> up_ = false;  ///< a kernel thread of a test writes it too
 };
 
 class VfStateTest : public ::testing::Test {
