@@ -23,7 +23,7 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::SizeIs;
 
-constexpr const char* kQuick = R"({"timeoutMs":100})";
+constexpr const char* kQuick = R"({"timeoutMs":1000})";  // enough for an instrumented program
 
 class BindingVfioTest : public ::testing::Test {
  protected:
