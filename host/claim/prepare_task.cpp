@@ -319,7 +319,7 @@ class PrepareTask : public std::enable_shared_from_this<PrepareTask> {
     if (!ok) return std::move(ok).error();
     // What slices show of the device is frozen before a module changes it.
     context_.outbox.deliver();
-    next_backoff();
+    backoff_.reset();
     return go(Step::kBind);
   }
 
@@ -503,9 +503,6 @@ class PrepareTask : public std::enable_shared_from_this<PrepareTask> {
   [[nodiscard]] Deadline undo_deadline() const {
     const auto least = Deadline::after(context_.settings.undo_budget);
     return deadline_.when() > least.when() ? deadline_ : least;
-  }
-  void next_backoff() {
-    backoff_ = Backoff(context_.settings.retry_first, context_.settings.retry_longest);
   }
   static Error stopping() { return Error(Code::kUnavailable, "the driver is stopping"); }
   [[nodiscard]] WorkQueue& queue() const { return context_.parts.queue; }

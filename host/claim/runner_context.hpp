@@ -10,8 +10,8 @@
 #include <string>
 #include <utility>
 
+#include "host/base/backoff.hpp"
 #include "host/base/thread_annotations.hpp"
-#include "host/claim/backoff.hpp"
 #include "host/claim/claim_runner.hpp"
 
 namespace drasriov::claim {

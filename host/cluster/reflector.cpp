@@ -5,11 +5,11 @@
 #include <deque>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <random>
 #include <string>
 #include <thread>
 #include <utility>
 
+#include "host/base/backoff.hpp"
 #include "host/base/thread_annotations.hpp"
 
 namespace drasriov::cluster {
@@ -74,7 +74,8 @@ class Reflector::Impl {
         : impl(owner),
           resource(std::move(of)),
           selector(std::move(with)),
-          observer(to) {}
+          observer(to),
+          backoff(owner.settings_.first_backoff, owner.settings_.longest_backoff) {}
 
     void event(WatchEventType type, const Json& object) override {
       impl.push({this, watch_number, type, object, std::nullopt});
@@ -92,7 +93,7 @@ class Reflector::Impl {
     std::unique_ptr<Watch> watch;
     std::uint64_t watch_number = 0;
     std::string version;  ///< empty = list first
-    std::chrono::milliseconds backoff{0};
+    Backoff backoff;
     int failures = 0;                                  ///< of the watch, in a row
     Clock::time_point due = Clock::time_point::min();  ///< next attempt, when there is no watch
     bool overflowed = false;                           ///< guarded by Impl::mutex_
@@ -186,7 +187,7 @@ class Reflector::Impl {
     }
     if (std::string version = resource_version_of(item.object); !version.empty())
       subscription.version = version;
-    subscription.backoff = std::chrono::milliseconds(0);
+    subscription.backoff.reset();
     subscription.failures = 0;
     switch (item.type) {
       case WatchEventType::kAdded:
@@ -209,20 +210,14 @@ class Reflector::Impl {
     wait(subscription);
   }
 
-  /// Sets the next attempt: half to all of a back-off that doubles, so that a fleet does not come
-  /// back in step.
-  void wait(Subscription& subscription) {
-    subscription.backoff =
-        std::clamp(subscription.backoff * 2, settings_.first_backoff, settings_.longest_backoff);
-    std::uniform_int_distribution<std::int64_t> jitter(subscription.backoff.count() / 2,
-                                                       subscription.backoff.count());
-    subscription.due = Clock::now() + std::chrono::milliseconds(jitter(random_));
+  /// Sets the next attempt.
+  static void wait(Subscription& subscription) {
+    subscription.due = Clock::now() + subscription.backoff.next();
   }
 
   ClusterApi& api_;
   const ReflectorSettings settings_;
   std::vector<std::unique_ptr<Subscription>> subscriptions_;
-  std::minstd_rand random_{std::random_device()()};
   std::thread thread_;
 
   Mutex mutex_;

@@ -7,9 +7,9 @@
 #include <optional>
 #include <utility>
 
+#include "host/base/backoff.hpp"
 #include "host/base/fault_point.hpp"
 #include "host/base/thread_annotations.hpp"
-#include "host/claim/backoff.hpp"
 #include "host/pod/claims_work.hpp"
 #include "host/pod/detach_work.hpp"
 
@@ -51,7 +51,7 @@ std::vector<std::string> claims_of(const PodContext& context, const module::Pod&
 class AttachWork final : public ClaimsWork, public AttachHandle {
  public:
   AttachWork(const PodContext& context, Occasion occasion, const module::Sandbox& sandbox,
-             Deadline answer_by, claim::Backoff backoff, Reply reply)
+             Deadline answer_by, Backoff backoff, Reply reply)
       : ClaimsWork(context, claims_of(context, sandbox.pod), "attach of " + describe(sandbox.pod),
                    answer_by),
         occasion_(occasion),
@@ -69,7 +69,7 @@ class AttachWork final : public ClaimsWork, public AttachHandle {
     }
     reserve();
   }
-  void start_later(claim::Backoff::Duration pause) {
+  void start_later(Backoff::Duration pause) {
     // False: the driver is stopping.
     (void)queue().post_at(Clock::now() + pause, [self = shared()] {
       if (!self->queue().stopping()) self->start();
@@ -265,7 +265,7 @@ class AttachWork final : public ClaimsWork, public AttachHandle {
   const Occasion occasion_;
   const module::Sandbox sandbox_;
   const Deadline answer_by_;
-  const claim::Backoff backoff_;
+  const Backoff backoff_;
   Answer answer_;
   std::atomic<bool> cancelled_{false};
   const std::function<bool()> is_cancelled_;
@@ -276,7 +276,7 @@ class AttachWork final : public ClaimsWork, public AttachHandle {
 std::weak_ptr<AttachHandle> attach_pod(const PodContext& context, Occasion occasion,
                                        const module::Sandbox& sandbox, Deadline answer_by,
                                        Reply reply) {
-  const claim::Backoff backoff(context.settings.retry_first, context.settings.retry_longest);
+  const Backoff backoff(context.settings.retry_first, context.settings.retry_longest);
   auto work = std::make_shared<AttachWork>(context, occasion, sandbox, answer_by, backoff,
                                            std::move(reply));
   work->start();

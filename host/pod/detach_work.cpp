@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "host/claim/backoff.hpp"
+#include "host/base/backoff.hpp"
 #include "host/pod/claims_work.hpp"
 
 namespace drasriov::pod {
@@ -14,8 +14,8 @@ using Done = std::function<void(const Status&)>;
 
 class DetachWork final : public ClaimsWork {
  public:
-  DetachWork(const PodContext& context, const std::string& uid, Wanted wanted,
-             claim::Backoff backoff, Done done)
+  DetachWork(const PodContext& context, const std::string& uid, Wanted wanted, Backoff backoff,
+             Done done)
       : ClaimsWork(context, {uid}, "detach of claim " + uid,
                    Deadline::after(context.settings.background_budget)),
         uid_(uid),
@@ -24,7 +24,7 @@ class DetachWork final : public ClaimsWork {
         done_(std::move(done)) {}
 
   void start() { reserve(); }
-  void start_later(claim::Backoff::Duration pause) {
+  void start_later(Backoff::Duration pause) {
     auto self = std::static_pointer_cast<DetachWork>(shared_from_this());
     // False: the driver is stopping. The record is durable, the next start goes on.
     (void)context_.parts.queue.post_at(claim::WorkQueue::Clock::now() + pause, [self] {
@@ -69,11 +69,11 @@ class DetachWork final : public ClaimsWork {
 
   const std::string uid_;
   const Wanted wanted_;
-  claim::Backoff backoff_;
+  Backoff backoff_;
   const Done done_;
 };
 
-claim::Backoff fresh_backoff(const PodContext& context) {
+Backoff fresh_backoff(const PodContext& context) {
   return {context.settings.retry_first, context.settings.retry_longest};
 }
 

@@ -5,11 +5,11 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <random>
 #include <string>
 #include <thread>
 #include <utility>
 
+#include "host/base/backoff.hpp"
 #include "host/base/thread_annotations.hpp"
 #include "host/publish/claim_objects.hpp"
 
@@ -49,9 +49,11 @@ class ClaimReporter::Impl {
               bool recovered) {
     {
       const MutexLock lock(mutex_);
-      PendingStatus& waiting = statuses_[claim.uid];
-      waiting = {
-          claim, std::move(devices), recovered || waiting.recovered, Clock::time_point::min(), {}};
+      const auto waiting = statuses_.find(claim.uid);
+      recovered = recovered || (waiting != statuses_.end() && waiting->second.recovered);
+      statuses_.insert_or_assign(
+          claim.uid, PendingStatus{claim, std::move(devices), recovered, Clock::time_point::min(),
+                                   Backoff(settings_.first_backoff, settings_.longest_backoff)});
     }
     changed_.notify_all();
   }
@@ -76,7 +78,7 @@ class ClaimReporter::Impl {
     std::vector<claim::DeviceStatus> devices;
     bool recovered = false;  ///< an earlier process may have written it
     Clock::time_point due;
-    std::chrono::milliseconds backoff;
+    Backoff backoff;
   };
   /// What was written about a claim last: to keep transition times and to write nothing twice.
   struct Written {
@@ -152,18 +154,9 @@ class ClaimReporter::Impl {
     log_.warning(error.with_context("claim status"),
                  {{telemetry::key::kClaim, status.claim.to_string()}});
     if (error.code() == Code::kInvalidArgument) return;  // the same again would be refused again
-    status.backoff = grown(status.backoff);
-    status.due = Clock::now() + jittered(status.backoff);
+    status.due = Clock::now() + status.backoff.next();
     const MutexLock lock(mutex_);
     statuses_.try_emplace(status.claim.uid, std::move(status));  // a newer one wins
-  }
-
-  [[nodiscard]] std::chrono::milliseconds grown(std::chrono::milliseconds backoff) const {
-    return std::clamp(backoff * 2, settings_.first_backoff, settings_.longest_backoff);
-  }
-  [[nodiscard]] std::chrono::milliseconds jittered(std::chrono::milliseconds backoff) {
-    std::uniform_int_distribution<std::int64_t> pick(backoff.count() / 2, backoff.count());
-    return std::chrono::milliseconds(pick(random_));
   }
 
   const ClaimReporterSettings settings_;
@@ -175,7 +168,6 @@ class ClaimReporter::Impl {
 
   // Of the reporter's thread.
   std::map<std::string, Written> written_;
-  std::minstd_rand random_{std::random_device()()};
 
   Mutex mutex_;
   CondVar changed_;

@@ -6,11 +6,11 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <random>
 #include <string>
 #include <thread>
 #include <utility>
 
+#include "host/base/backoff.hpp"
 #include "host/base/thread_annotations.hpp"
 
 namespace drasriov::publish {
@@ -110,7 +110,7 @@ class EventWriter::Impl {
         cluster::events(),
         event_object(settings_.reporter, waiting.event, waiting.at, waiting.at, 1), deadline());
     if (stored) {
-      backoff_ = std::chrono::milliseconds(0);
+      backoff_.reset();
       const Time at = waiting.at;
       series_[std::move(waiting.event)] = {*std::move(stored), at, 1,
                                            Clock::now() + settings_.window};
@@ -120,11 +120,8 @@ class EventWriter::Impl {
       log_.warning(stored.error().with_context("event on " + waiting.event.regarding.to_string()));
       return;
     }
-    backoff_ = std::clamp(backoff_ * 2, settings_.first_backoff, settings_.longest_backoff);
-    std::uniform_int_distribution<std::int64_t> pick(backoff_.count() / 2, backoff_.count());
-    const auto pause = std::chrono::milliseconds(pick(random_));
     const MutexLock lock(mutex_);
-    due_ = Clock::now() + pause;
+    due_ = Clock::now() + backoff_.next();
     waiting_.push_front(std::move(waiting));
   }
 
@@ -156,8 +153,7 @@ class EventWriter::Impl {
 
   // Of the writer's thread.
   std::map<Event, Series> series_;
-  std::chrono::milliseconds backoff_{0};
-  std::minstd_rand random_{std::random_device()()};
+  Backoff backoff_{settings_.first_backoff, settings_.longest_backoff};
 
   Mutex mutex_;
   CondVar changed_;

@@ -9,10 +9,10 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <random>
 #include <thread>
 #include <utility>
 
+#include "host/base/backoff.hpp"
 #include "host/base/thread_annotations.hpp"
 #include "host/publish/slice_planner.hpp"
 
@@ -180,7 +180,7 @@ class SliceWriter::Impl {
       }
       const Status done = synchronise(*pool_);
       if (done) {
-        backoff_ = std::chrono::milliseconds(0);
+        backoff_.reset();
         last_error_.clear();
         {
           const MutexLock lock(mutex_);
@@ -230,10 +230,9 @@ class SliceWriter::Impl {
       state_.devices = pool.entries.size();
     }
     if (!plan.writes.empty()) {
-      log_.info("published " + std::to_string(pool.entries.size()) + " devices in " +
-                std::to_string(plan.slices.size()) + " slices, generation " +
-                std::to_string(plan.generation) + ", " + std::to_string(plan.writes.size()) +
-                " writes");
+      log_.info("published: devices " + std::to_string(pool.entries.size()) + ", slices " +
+                std::to_string(plan.slices.size()) + ", generation " +
+                std::to_string(plan.generation) + ", writes " + std::to_string(plan.writes.size()));
     }
     return {};
   }
@@ -334,12 +333,10 @@ class SliceWriter::Impl {
   }
 
   void retry_later(const Error& error) {
-    backoff_ = std::clamp(backoff_ * 2, settings_.first_backoff, settings_.longest_backoff);
     // What the server finds invalid it will find invalid again: only new devices or a foreign change help soon.
-    const auto pause =
-        error.code() == Code::kInvalidArgument ? settings_.longest_backoff : backoff_;
-    std::uniform_int_distribution<std::int64_t> jitter(pause.count() / 2, pause.count());
-    const auto at = Clock::now() + std::chrono::milliseconds(jitter(random_));
+    const auto at =
+        Clock::now() + (error.code() == Code::kInvalidArgument ? jittered(settings_.longest_backoff)
+                                                               : backoff_.next());
     const MutexLock lock(mutex_);
     due_ = due_ ? std::min(*due_, at) : at;
   }
@@ -370,9 +367,8 @@ class SliceWriter::Impl {
   std::optional<Pool> pool_;  ///< what is to be published; nullopt before the first publish()
   Placement placement_;
   std::map<std::string, std::string> accepted_;  ///< digest as stored → digest as sent
-  std::chrono::milliseconds backoff_{0};
+  Backoff backoff_{settings_.first_backoff, settings_.longest_backoff};
   std::string last_error_;
-  std::minstd_rand random_{std::random_device()()};
 
   mutable Mutex mutex_;
   CondVar wake_;

@@ -4,12 +4,12 @@
 #include <algorithm>
 #include <list>
 #include <map>
-#include <random>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "host/base/backoff.hpp"
 #include "host/base/thread_annotations.hpp"
 #include "host/cluster/kube/curl_late.hpp"
 #include "host/cluster/kube/token_bucket.hpp"
@@ -64,7 +64,7 @@ class HttpClient::Impl {
   }
 
   Result<HttpResponse> perform(HttpRequest request, Deadline deadline) {
-    auto job = std::make_shared<Job>();
+    auto job = std::make_shared<Job>(settings_);
     job->request = std::move(request);
     job->deadline = Deadline::earliest(deadline, Deadline::after(kLongestCall)).when();
     submit(job);
@@ -75,7 +75,7 @@ class HttpClient::Impl {
   }
 
   std::unique_ptr<HttpStream> stream(HttpRequest request, milliseconds longest, StreamSink& sink) {
-    auto job = std::make_shared<Job>();
+    auto job = std::make_shared<Job>(settings_);
     job->request = std::move(request);
     job->sink = &sink;
     job->deadline = Clock::now() + longest;
@@ -94,6 +94,9 @@ class HttpClient::Impl {
  private:
   /// One request with all its attempts.
   struct Job {
+    explicit Job(const HttpSettings& settings)
+        : backoff(settings.first_backoff, settings.longest_backoff) {}
+
     HttpRequest request;
     StreamSink* sink = nullptr;  ///< nullptr: an answer that ends
     Clock::time_point deadline;
@@ -103,6 +106,7 @@ class HttpClient::Impl {
     /// Of a stream: until when something must come. max() = nothing is owed.
     Clock::time_point patience = Clock::time_point::max();
     int attempts = 0;
+    Backoff backoff;
     bool token_was_refused = false;
     bool too_large = false;
     bool answered = false;  ///< of a stream: the headers of a 200 came
@@ -343,7 +347,7 @@ class HttpClient::Impl {
       if (code != 429 && code < 500) return std::nullopt;
       if (const auto told = transfer.retry_after()) {
         if (job.attempts >= settings_.attempts_when_told) return std::nullopt;
-        return *told + backoff(job.attempts);
+        return *told + job.backoff.next();
       }
       if (code != 429 && !job.request.idempotent) return std::nullopt;
     } else if (!is_passing(result) || (transfer.was_sent() && !job.request.idempotent)) {
@@ -351,7 +355,7 @@ class HttpClient::Impl {
     }
     // A stream is begun again by whoever follows it.
     if (job.sink || job.attempts >= settings_.attempts) return std::nullopt;
-    return backoff(job.attempts);
+    return job.backoff.next();
   }
 
   /// Whether a 401 may be about a token that has been replaced meanwhile.
@@ -360,15 +364,6 @@ class HttpClient::Impl {
     identity_.distrust_token();
     const auto token = identity_.token();
     return token && *token != transfer.token();
-  }
-
-  /// Half to all of a time that doubles, so that a fleet does not come back in step.
-  milliseconds backoff(int attempts) {
-    auto longest = settings_.first_backoff;
-    for (int i = 1; i < attempts && longest < settings_.longest_backoff; ++i) longest *= 2;
-    longest = std::min(longest, settings_.longest_backoff);
-    std::uniform_int_distribution<std::int64_t> jitter(longest.count() / 2, longest.count());
-    return milliseconds(jitter(random_));
   }
 
   std::unique_ptr<Transfer> release(Job& job) {
@@ -412,7 +407,6 @@ class HttpClient::Impl {
   telemetry::Log& log_;
   Identity identity_;
   TokenBucket bucket_;
-  std::minstd_rand random_{std::random_device()()};
   std::unique_ptr<CURLM, MultiDeleter> multi_;
   std::list<JobPointer> jobs_;  ///< in the order in which they came
   std::map<CURL*, JobIterator> by_handle_;
