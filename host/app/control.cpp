@@ -66,10 +66,12 @@ void Control::rescan() noexcept {
   wake();
 }
 
-void Control::set_filters(std::vector<policy::ResourceFilter> filters) {
+void Control::set_filters(std::vector<policy::ResourceFilter> filters,
+                          std::vector<policy::NodeFilters::LeftOut> invalid) {
   {
     const MutexLock lock(mutex_);
     inputs_.filters = std::move(filters);
+    inputs_.invalid_filters = std::move(invalid);
     inputs_changed_ = true;
   }
   wake();
@@ -188,6 +190,7 @@ void Control::output() {
     view->inventory = inventory_;
     view->held = inputs_.held;
     view->filters = policy::filters_of_node(*inputs_.filters, *inputs_.labels);
+    view->filters.invalid = inputs_.invalid_filters;
     const auto before = std::exchange(view_, view);
     // Most claims take a device that stays as it is: then there is nothing to publish, and a claim
     // costs no pass over all devices.

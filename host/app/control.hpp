@@ -72,7 +72,10 @@ class Control {
 
   /// The machine may have changed: scan. [note]
   void rescan() noexcept;
-  void set_filters(std::vector<policy::ResourceFilter> filters) DRASRIOV_EXCLUDES(mutex_);
+  /// `invalid`: objects that could not be read; they only go into the view.
+  void set_filters(std::vector<policy::ResourceFilter> filters,
+                   std::vector<policy::NodeFilters::LeftOut> invalid = {})
+      DRASRIOV_EXCLUDES(mutex_);
   void set_node_labels(policy::Labels labels) DRASRIOV_EXCLUDES(mutex_);
   void set_held(claim::HeldSnapshot held) DRASRIOV_EXCLUDES(mutex_);
 
@@ -83,6 +86,7 @@ class Control {
   using Clock = std::chrono::steady_clock;
   struct Inputs {
     std::optional<std::vector<policy::ResourceFilter>> filters;
+    std::vector<policy::NodeFilters::LeftOut> invalid_filters;
     std::optional<policy::Labels> labels;
     claim::HeldSnapshot held;  ///< null = not known yet
   };

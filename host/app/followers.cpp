@@ -73,6 +73,7 @@ void FilterFollower::replaced(const std::vector<Json>& objects) {
   last_failure_.clear();
   followed(true);
   Filters filters;
+  invalid_.clear();
   for (const Json& object : objects) put(object, filters_, filters);
   filters_ = std::move(filters);
   hand_over();
@@ -85,13 +86,17 @@ void FilterFollower::changed(const Json& object) {
 
 void FilterFollower::removed(const Json& object) {
   filters_.erase(name_of(object));
+  invalid_.erase(name_of(object));
   hand_over();
 }
 
 void FilterFollower::failed(const Error& error) {
   const bool missing = error.code() == Code::kNotFound;  // without the CRD there are no filters
   const bool forbidden = error.code() == Code::kPermissionDenied;
-  if (missing) filters_.clear();
+  if (missing) {
+    filters_.clear();
+    invalid_.clear();
+  }
   // Devices are of use without names; what was known before the right was taken away stays.
   if (missing || (forbidden && !handed_over_)) hand_over();
   if (!is_news(error, last_failure_)) return;
@@ -105,6 +110,7 @@ void FilterFollower::put(const Json& object, const Filters& known, Filters& filt
   auto filter = policy::decode_resource_filter(object, driver_name_);
   if (filter) {
     filters.insert_or_assign(name, *std::move(filter));
+    invalid_.erase(name);
     return;
   }
   Error error = filter.error();
@@ -116,17 +122,20 @@ void FilterFollower::put(const Json& object, const Filters& known, Filters& filt
     filters.erase(name);
   }
   voices_.log.warning(error);
-  const std::string space = text_at(object, "/metadata/namespace");
-  voices_.events({filter_subject(driver_name_, space + "/" + name, uid), "Filter", true,
-                  "InvalidFilter", error.to_string()});
+  const std::string key = text_at(object, "/metadata/namespace") + "/" + name;
+  invalid_.insert_or_assign(name, policy::NodeFilters::LeftOut{key, error.to_string()});
+  voices_.events(
+      {filter_subject(driver_name_, key, uid), "Filter", true, "InvalidFilter", error.to_string()});
 }
 
 void FilterFollower::hand_over() {
   std::vector<policy::ResourceFilter> filters;
   filters.reserve(filters_.size());
   for (const auto& [name, filter] : filters_) filters.push_back(filter);
+  std::vector<policy::NodeFilters::LeftOut> invalid;
+  for (const auto& [name, left_out] : invalid_) invalid.push_back(left_out);
   handed_over_ = true;
-  control_.set_filters(std::move(filters));
+  control_.set_filters(std::move(filters), std::move(invalid));
 }
 
 void FilterFollower::followed(bool holds) {

@@ -28,6 +28,11 @@ constexpr std::chrono::seconds kAnswerBudget{8};
 constexpr std::chrono::seconds kScanBudget{60};
 constexpr std::chrono::seconds kClusterBudget{5};
 
+/// `reason` names the object.
+std::string invalid_filter(const std::string& reason) {
+  return "a filter that cannot be read: " + reason;
+}
+
 /// True: `member` of the running driver's document is in report.items.
 bool ask_driver(const config::Configuration& configuration, const char* member,
                 NodeReport& report) {
@@ -52,6 +57,8 @@ bool ask_driver(const config::Configuration& configuration, const char* member,
     const std::string error = slices.value("lastError", std::string());
     if (!error.empty()) report.notes.push_back("what is published is not up to date: " + error);
   }
+  for (const json& filter : document->value("/filters/invalid"_json_pointer, json::array()))
+    report.notes.push_back(invalid_filter(filter.value("reason", std::string())));
   return true;
 }
 
@@ -143,7 +150,7 @@ Result<policy::NodeFilters> read_filters(const config::Configuration& configurat
     if (filter) {
       filters.push_back(*std::move(filter));
     } else {
-      report.notes.push_back("left out: " + filter.error().to_string());
+      report.notes.push_back(invalid_filter(filter.error().to_string()));
     }
   }
   return policy::filters_of_node(std::move(filters), labels);

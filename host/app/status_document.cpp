@@ -88,11 +88,19 @@ json readiness(const Driver& driver) {
   return {{"ready", ready}, {"conditions", std::move(conditions)}};
 }
 
+json left_out(const std::vector<policy::NodeFilters::LeftOut>& filters) {
+  json list = json::array();
+  for (const auto& filter : filters)
+    list.push_back({{"object", filter.object}, {"reason", filter.reason}});
+  return list;
+}
+
 json filters(const NodeView& view, const std::string& unknown) {
   json object = {{"known", unknown.empty()},
                  {"reason", unknown},
                  {"applied", json::array()},
-                 {"unselected", json::array()}};
+                 {"unselected", left_out(view.filters.unselected)},
+                 {"invalid", left_out(view.filters.invalid)}};
   for (const policy::ResourceFilter& filter : view.filters.applied) {
     json names = json::array();
     for (const policy::FilterConfig& config : filter.configs) names.push_back(config.resource_name);
@@ -100,8 +108,6 @@ json filters(const NodeView& view, const std::string& unknown) {
                                  {"nodeSelector", filter.node_selector},
                                  {"resourceNames", std::move(names)}});
   }
-  for (const policy::NodeFilters::Unselected& filter : view.filters.unselected)
-    object["unselected"].push_back({{"object", filter.object}, {"reason", filter.reason}});
   return object;
 }
 

@@ -73,14 +73,15 @@ struct ResourceFilter {
 
 /// What the filter objects mean on one node.
 struct NodeFilters {
-  struct Unselected {
+  struct LeftOut {
     std::string object;  ///< "namespace/name"
-    std::string reason;  ///< which label of the node decided
-    friend bool operator==(const Unselected&, const Unselected&) = default;
+    std::string reason;
+    friend bool operator==(const LeftOut&, const LeftOut&) = default;
   };
   /// In precedence: older first, an unknown age last; then by namespace and name.
   std::vector<ResourceFilter> applied;
-  std::vector<Unselected> unselected;
+  std::vector<LeftOut> unselected;  ///< reason: which label of the node decided
+  std::vector<LeftOut> invalid;     ///< reason: what is wrong, and whether an earlier version holds
   friend bool operator==(const NodeFilters&, const NodeFilters&) = default;
 };
 

@@ -96,6 +96,13 @@ TEST_F(FollowersTest, AFilterThatCannotBeReadIsLeftOutAndNamed) {
             (publish::Subject{"sriovnetwork.openshift.io/v1alpha1", "SriovResourceFilter", "ns",
                               "bad", "uid-of-bad"}));
   EXPECT_NE(events_[0].note.find("confgs"), std::string::npos) << events_[0].note;
+  const auto invalid = control_->view()->filters.invalid;  // what `explain` tells
+  ASSERT_EQ(invalid.size(), 1U);
+  EXPECT_EQ(invalid[0].object, "ns/bad");
+  EXPECT_EQ(invalid[0].reason, events_[0].note);
+  follower.changed(filter_object("bad", "three"));
+  EXPECT_TRUE(applied({"bad=three", "good=two"}));
+  EXPECT_TRUE(control_->view()->filters.invalid.empty());
 }
 
 TEST_F(FollowersTest, AChangeThatCannotBeReadLeavesTheFilterInForce) {

@@ -215,10 +215,9 @@ TEST(FiltersOfNode, AllLabelsMustMatch) {
   EXPECT_EQ(result.applied[1].name, "both");
   EXPECT_THAT(
       result.unselected,
-      ElementsAre(
-          NodeFilters::Unselected{"n/other", "nodeSelector wants zone=b, the node has zone=a"},
-          NodeFilters::Unselected{"n/absent",
-                                  "nodeSelector wants disk=ssd, the node has no such label"}));
+      ElementsAre(NodeFilters::LeftOut{"n/other", "nodeSelector wants zone=b, the node has zone=a"},
+                  NodeFilters::LeftOut{"n/absent",
+                                       "nodeSelector wants disk=ssd, the node has no such label"}));
 }
 
 }  // namespace

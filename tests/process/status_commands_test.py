@@ -101,6 +101,19 @@ class StatusCommandsTest(unittest.TestCase):
         self.node.stop(process)
         self.assertTrue(self.command("explain").startswith("The driver is not running: "))
 
+    def test_a_filter_that_cannot_be_read_is_noted_by_the_driver_and_without_it(self):
+        self.filter("good", pciAddresses=["0000:11:10.0"])
+        self.filter("bad", pciAddress=["0000:11:10.0"])
+        process = self.node.start()
+        wait_for(lambda: self.json("explain", VF)["devices"][0]["namedBy"], "the filter")
+        running = self.json("explain", VF)
+        self.node.stop(process)
+        for document, source in ((running, "driver"), (self.json("explain", VF), "files")):
+            self.assertEqual(source, document["source"])
+            self.assertEqual(1, len(document["notes"]), document["notes"])
+            self.assertIn("dra-sriov-driver/bad", document["notes"][0])
+            self.assertIn("pciAddress", document["notes"][0])
+
     def test_an_unknown_name_is_told_with_the_nearest(self):
         error = self.command("explain", "0000-11-10-00", code=1)
         self.assertIn("no device '0000-11-10-00' on this node — hint: did you mean '0000-11-10-0'", error)
