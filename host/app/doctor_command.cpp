@@ -39,13 +39,14 @@ void ask_cluster(const config::Configuration& configuration, const config::Envir
   }
 }
 
+constexpr const char* kFactsHint = "give the file facts.json of a bundle";
+
 Result<doctor::Facts> recorded_facts(const std::filesystem::path& file) {
   const auto text = read_file(file);
-  if (!text) return text.error();
+  if (!text) return text.error().with_hint(kFactsHint);
   const auto parsed = nlohmann::json::parse(*text, nullptr, false);
   if (parsed.is_discarded())
-    return Error(Code::kInvalidArgument, file.native() + " is not JSON",
-                 "give the file facts.json of a bundle");
+    return Error(Code::kInvalidArgument, file.native() + " is not JSON", kFactsHint);
   auto facts = doctor::facts_from_json(parsed);
   return facts ? std::move(facts) : facts.error().with_context(file.native());
 }

@@ -95,6 +95,12 @@ Status replace_file(const fs::path& path, std::string_view content, Durability d
   const fs::path directory = directory_of(path);
   std::string temporary = (directory / ("." + path.filename().native() + ".XXXXXX.tmp")).native();
   UniqueFd fd(::mkostemps(temporary.data(), 4, O_CLOEXEC));
+  if (!fd && errno == ENOENT) {
+    return file_error(ENOENT, "create a temporary file for", path)
+        .with_hint("directory " + directory.native() +
+                   " does not exist: make it; what the driver made itself and somebody removed it "
+                   "makes again when it is restarted");
+  }
   if (!fd) return file_error(errno, "create a temporary file for", path);
 
   const auto abandon = [&](Error error) {

@@ -381,6 +381,18 @@ TEST_F(JournalTest, ReadOnlyFileSystem) {
   EXPECT_NE(journal->find("uid-1"), nullptr);
 }
 
+TEST_F(JournalTest, ADirectoryThatWasRemovedUnderItIsSaid) {
+  auto journal = open();
+  ASSERT_NE(journal, nullptr);
+  fs::remove_all(claims());
+  const auto written = journal->write(shared(record_for(1, {0})));
+  ASSERT_FALSE(written);
+  EXPECT_NE(written.error().hint().find("directory " + claims().native() + " does not exist"),
+            std::string::npos)
+      << written.error().to_string();
+  EXPECT_EQ(journal->find("uid-1"), nullptr);
+}
+
 TEST_F(JournalTest, BootId) {
   fs::create_directories(directory_.path() / "sys/kernel/random");
   std::ofstream(directory_.path() / "sys/kernel/random/boot_id")

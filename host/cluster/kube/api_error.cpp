@@ -76,6 +76,13 @@ std::string hint_for(const CallName& call, long http_code, const Json& status,
         return "the driver's ClusterRole must grant associated-node:" + call.verb +
                " on resourceclaims/driver (Kubernetes 1.36 and later)";
       }
+      // The server compares the text of opaque parameters, and writes what it read in its own way.
+      if (message.find("status.allocation") != std::string_view::npos &&
+          message.find("field is immutable") != std::string_view::npos) {
+        return "the opaque parameters of the claim were stored as JSON with spaces or out of "
+               "order; "
+               "make the object with kubectl, Helm or as compact JSON";
+      }
       return {};
     default: return {};
   }

@@ -182,6 +182,19 @@ TEST_F(Requests, AnErrorSaysWhatTheServerSaid) {
   EXPECT_THAT(list.error().hint(), HasSubstr("verb list on resourceslices"));
 }
 
+// What 1.34 answers when the claim's opaque parameters were stored with spaces (docs/features.md).
+TEST_F(Requests, AStatusThatMeetsParametersWithSpacesSaysWhatToDo) {
+  answer(422,
+         R"({"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Invalid","code":422,
+    "message":"ResourceClaim.resource.k8s.io \"c\" is invalid: status.allocation: Invalid value: {}: field is immutable",
+    "details":{"causes":[{"reason":"FieldValueInvalid","field":"status.allocation"}]}})");
+  const auto applied = cluster_->apply_status(
+      resource_claims(), {{"metadata", {{"name", "c"}, {"namespace", "ns"}}}}, "d", soon());
+  ASSERT_FALSE(applied);
+  EXPECT_EQ(applied.error().code(), Code::kInvalidArgument);
+  EXPECT_THAT(applied.error().hint(), HasSubstr("opaque parameters"));
+}
+
 TEST_F(Requests, NothingSecretIsWritten) {
   answer(500, "no");
   const auto failed = cluster_->get(resource_claims(), {"ns", "c"}, soon());
