@@ -8,11 +8,10 @@
 
 #include <chrono>
 #include <functional>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "host/base/thread_annotations.hpp"
+#include "tests/cluster/mirror.hpp"
 
 namespace drasriov::cluster {
 namespace {
@@ -57,54 +56,9 @@ class ScriptedApi final : public ClusterApi {
   static Error unused() { return {Code::kUnimplemented, "not part of this test"}; }
 };
 
-class Mirror final : public ReflectorObserver {
- public:
-  void replaced(const std::vector<Json>& objects) override {
-    const MutexLock lock(mutex_);
-    names_.clear();
-    for (const auto& entry : objects)
-      names_[entry["metadata"]["name"]] = entry["metadata"]["resourceVersion"];
-    condition_.notify_all();
-  }
-  void changed(const Json& entry) override {
-    const MutexLock lock(mutex_);
-    names_[entry["metadata"]["name"]] = entry["metadata"]["resourceVersion"];
-    condition_.notify_all();
-  }
-  void removed(const Json& entry) override {
-    const MutexLock lock(mutex_);
-    names_.erase(entry["metadata"]["name"].get<std::string>());
-    condition_.notify_all();
-  }
-  void failed(const Error& error) override {
-    const MutexLock lock(mutex_);
-    errors_ += error.message() + ";";
-    condition_.notify_all();
-  }
+using Messages = std::vector<std::string>;
 
-  using Names = std::map<std::string, std::string>;
-  [[nodiscard]] testing::AssertionResult becomes(const Names& expected) {
-    const auto until = std::chrono::steady_clock::now() + 30s;
-    const MutexLock lock(mutex_);
-    while (names_ != expected) {
-      if (!condition_.wait_until(mutex_, until))
-        return testing::AssertionFailure() << testing::PrintToString(names_);
-    }
-    return testing::AssertionSuccess();
-  }
-  [[nodiscard]] std::string errors() {
-    const MutexLock lock(mutex_);
-    return errors_;
-  }
-
- private:
-  Mutex mutex_;
-  CondVar condition_;
-  Names names_ DRASRIOV_GUARDED_BY(mutex_);
-  std::string errors_ DRASRIOV_GUARDED_BY(mutex_);
-};
-
-class ReflectorTest : public testing::Test {
+class ReflectorTest : public ::testing::Test {
  protected:
   void run(ReflectorSettings settings = {1s, 1ms, 4ms, 8192}) {
     reflector_ = std::make_unique<Reflector>(api_, settings);
@@ -116,7 +70,7 @@ class ReflectorTest : public testing::Test {
   }
 
   ScriptedApi api_;
-  Mirror mirror_;
+  testing::Mirror mirror_;
   std::unique_ptr<Reflector> reflector_;
 };
 
@@ -132,7 +86,7 @@ TEST_F(ReflectorTest, ListsThenFollows) {
   run();
   EXPECT_TRUE(mirror_.becomes({{"a", "4"}, {"c", "3"}}));
   reflector_->stop();
-  EXPECT_EQ("", mirror_.errors());
+  EXPECT_EQ(Messages(), mirror_.messages());
   EXPECT_EQ(1, api_.lists);
 }
 
@@ -156,7 +110,7 @@ TEST_F(ReflectorTest, ResumesFromTheLastVersionIncludingBookmarks) {
   EXPECT_TRUE(mirror_.becomes({{"a", "2"}, {"b", "8"}}));
   reflector_->stop();
   EXPECT_EQ(1, api_.lists) << "a watch that ends needs no new list";
-  EXPECT_EQ("connection reset;", mirror_.errors());
+  EXPECT_EQ(Messages{"connection reset"}, mirror_.messages());
 }
 
 TEST_F(ReflectorTest, ListsAnewWhenTheVersionIsGone) {
@@ -172,7 +126,7 @@ TEST_F(ReflectorTest, ListsAnewWhenTheVersionIsGone) {
   run();
   EXPECT_TRUE(mirror_.becomes({{"a", "9"}}));
   reflector_->stop();
-  EXPECT_EQ("", mirror_.errors()) << "410 is no failure";
+  EXPECT_EQ(Messages(), mirror_.messages()) << "410 is no failure";
 }
 
 TEST_F(ReflectorTest, KeepsTryingAndReportsEachFailure) {
@@ -187,7 +141,7 @@ TEST_F(ReflectorTest, KeepsTryingAndReportsEachFailure) {
   };
   run();
   EXPECT_TRUE(mirror_.becomes({{"a", "1"}}));
-  while (mirror_.errors() != "no such kind;503;429;") std::this_thread::yield();
+  while (mirror_.messages() != Messages{"no such kind", "503", "429"}) std::this_thread::yield();
 }
 
 TEST_F(ReflectorTest, ListsAnewWhenTheVersionIsRefusedForGood) {

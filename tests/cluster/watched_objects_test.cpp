@@ -59,7 +59,7 @@ class CountingApi final : public ClusterApi {
   static Error unused() { return {Code::kUnimplemented, "not part of this test"}; }
 };
 
-class WatchedObjectsTest : public testing::Test {
+class WatchedObjectsTest : public ::testing::Test {
  protected:
   Result<Json> get(const std::string& name) {
     return objects_.get({"ns", name}, Deadline::after(std::chrono::seconds(10)));

@@ -5,16 +5,16 @@
 
 #include <atomic>
 #include <fstream>
-#include <map>
 #include <nlohmann/json.hpp>
 
-#include "host/cluster/reflector.hpp"
 #include "tests/cluster/kube/cluster_fixture.hpp"
 #include "tests/cluster/kube/fake_server.hpp"
+#include "tests/cluster/mirror.hpp"
 
 namespace drasriov::cluster::kube::testing {
 namespace {
 
+using cluster::testing::Mirror;
 using ::testing::HasSubstr;
 
 /// The exchanges of a recording.
@@ -98,46 +98,6 @@ INSTANTIATE_TEST_SUITE_P(
         // Another claim of the same name: as a conflict, for nobody has made a mistake.
         Refusal{"apply-other-uid", Code::kAborted, "field is immutable"}));
 
-/// Waits for names and versions of slices.
-class Versions final : public ReflectorObserver {
- public:
-  using State = std::map<std::string, std::string>;
-  void replaced(const std::vector<Json>& objects) override {
-    const MutexLock lock(mutex_);
-    state_.clear();
-    for (const Json& object : objects) put(object);
-    changed_.notify_all();
-  }
-  void changed(const Json& object) override {
-    const MutexLock lock(mutex_);
-    put(object);
-    changed_.notify_all();
-  }
-  void removed(const Json& object) override {
-    const MutexLock lock(mutex_);
-    state_.erase(object["metadata"]["name"].get<std::string>());
-    changed_.notify_all();
-  }
-  void failed(const Error& error) override { ADD_FAILURE() << error.to_string(); }
-  bool becomes(const State& state) {
-    const auto until = Deadline::after(seconds(20)).when();
-    const MutexLock lock(mutex_);
-    while (state_ != state) {
-      if (!changed_.wait_until(mutex_, until)) return false;
-    }
-    return true;
-  }
-
- private:
-  void put(const Json& object) DRASRIOV_REQUIRES(mutex_) {
-    const Json& metadata = object["metadata"];
-    state_[metadata["name"].get<std::string>()] = metadata["resourceVersion"].get<std::string>();
-  }
-  Mutex mutex_;
-  CondVar changed_;
-  State state_ DRASRIOV_GUARDED_BY(mutex_);
-};
-
 /// A list and the watch that followed it, cut once after `cut` bytes.
 class CutWatch {
  public:
@@ -168,7 +128,7 @@ class CutWatch {
     first_ = true;
   }
   [[nodiscard]] std::size_t size() const { return after(version_).size(); }
-  [[nodiscard]] const Versions::State& end() const { return end_; }
+  [[nodiscard]] const Mirror::State& end() const { return end_; }
 
   void serve(const Request& request, Reply& reply) {
     if (!request.query.contains("watch")) return reply.json(200, list_.dump());
@@ -200,7 +160,7 @@ class CutWatch {
   int version_ = 0;
   Json list_;
   std::vector<std::pair<int, std::string>> events_;
-  Versions::State end_;
+  Mirror::State end_;
 };
 
 TEST_F(Recordings, AWatchThatIsCutAtAnyByteEndsLikeAFreshList) {
@@ -215,7 +175,7 @@ TEST_F(Recordings, AWatchThatIsCutAtAnyByteEndsLikeAFreshList) {
       serve([&](const Request& request, Reply& reply) { watch.serve(request, reply); });
     }
     watch.set_cut(cut);
-    Versions versions;
+    Mirror versions;
     Reflector reflector(*cluster_, settings);
     reflector.follow(resource_slices(), {}, versions);
     reflector.start();

@@ -5,21 +5,20 @@
 
 #include <algorithm>
 #include <atomic>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "host/cluster/reflector.hpp"
 #include "tests/cluster/kube/cluster_fixture.hpp"
 #include "tests/cluster/kube/fake_server.hpp"
+#include "tests/cluster/mirror.hpp"
 
 namespace drasriov::cluster::kube::testing {
 namespace {
 
+using cluster::testing::Mirror;
 using ::testing::HasSubstr;
 
-/// Object name to version.
-using State = std::map<std::string, std::string>;
+using State = Mirror::State;
 
 std::string object_text(const std::string& name, int version, const std::string& note = {}) {
   return R"({"kind":"ResourceSlice","apiVersion":"resource.k8s.io/v1","metadata":{"name":")" +
@@ -30,69 +29,6 @@ std::string object_text(const std::string& name, int version, const std::string&
 std::string event_text(const std::string& type, const std::string& object) {
   return R"({"type":")" + type + R"(","object":)" + object + "}\n";
 }
-
-/// Waits for a state of the collection.
-class Kept final : public ReflectorObserver {
- public:
-  void replaced(const std::vector<Json>& objects) override {
-    const MutexLock lock(mutex_);
-    state_.clear();
-    for (const Json& object : objects) put(object);
-    changed_.notify_all();
-  }
-  void changed(const Json& object) override {
-    const MutexLock lock(mutex_);
-    put(object);
-    changed_.notify_all();
-  }
-  void removed(const Json& object) override {
-    const MutexLock lock(mutex_);
-    state_.erase(object["metadata"]["name"].get<std::string>());
-    changed_.notify_all();
-  }
-  void failed(const Error& error) override {
-    const MutexLock lock(mutex_);
-    errors_.push_back(error);
-    changed_.notify_all();
-  }
-
-  /// Whether it came to that in time.
-  bool becomes(const State& state) {
-    const auto until = Deadline::after(seconds(10)).when();
-    const MutexLock lock(mutex_);
-    while (state_ != state) {
-      if (!changed_.wait_until(mutex_, until)) return false;
-    }
-    return true;
-  }
-  bool fails_with(Code code) {
-    const auto until = Deadline::after(seconds(10)).when();
-    const MutexLock lock(mutex_);
-    while (std::ranges::none_of(errors_, [&](const Error& e) { return e.code() == code; })) {
-      if (!changed_.wait_until(mutex_, until)) return false;
-    }
-    return true;
-  }
-  State state() {
-    const MutexLock lock(mutex_);
-    return state_;
-  }
-  std::vector<Error> errors() {
-    const MutexLock lock(mutex_);
-    return errors_;
-  }
-
- private:
-  void put(const Json& object) DRASRIOV_REQUIRES(mutex_) {
-    const Json& metadata = object["metadata"];
-    state_[metadata["name"].get<std::string>()] = metadata["resourceVersion"].get<std::string>();
-  }
-
-  Mutex mutex_;
-  CondVar changed_;
-  State state_ DRASRIOV_GUARDED_BY(mutex_);
-  std::vector<Error> errors_ DRASRIOV_GUARDED_BY(mutex_);
-};
 
 /// A collection with a history: version 10 is what a list says, events follow.
 struct History {
@@ -147,7 +83,7 @@ class Watches : public ::testing::Test {
 
   const History history_;
   KeptLog log_;
-  Kept kept_;
+  Mirror kept_;
   std::unique_ptr<FakeServer> server_;
   std::unique_ptr<KubeCluster> cluster_;
   std::unique_ptr<Reflector> reflector_;
@@ -156,7 +92,7 @@ class Watches : public ::testing::Test {
 TEST_F(Watches, ACutAtEveryByteLeavesTheStateOfAFreshList) {
   const std::string stream = history_.after(10);
   for (std::size_t cut = 0; cut <= stream.size(); ++cut) {
-    Kept kept;
+    Mirror kept;
     std::atomic<bool> first = true;  // each connection has a thread of the server
     FakeServer server([&](const Request& request, Reply& reply) {
       if (!request.query.contains("watch")) return reply.json(200, history_.list);
