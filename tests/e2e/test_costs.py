@@ -6,6 +6,7 @@ import time
 
 import kubernetes
 import pytest
+import urllib3
 
 from conftest import LONG
 from harness.api import DRIVER, attribute, one_vf
@@ -77,6 +78,7 @@ class SliceWatch:
         self._watch = kubernetes.watch.Watch()
         self._resource = kubernetes.client.ResourceV1Api(kubernetes.client.ApiClient(api.client.configuration))
         self._version = self._resource.list_resource_slice().metadata.resource_version
+        self._stopped = False
         threading.Thread(target=self._follow, daemon=True).start()
 
     def expect(self, condition):
@@ -90,9 +92,17 @@ class SliceWatch:
         return self.at
 
     def stop(self):
+        self._stopped = True
         self._watch.stop()
 
     def _follow(self):
+        try:
+            self._read()
+        except urllib3.exceptions.ProtocolError:  # a stopped stream ends with its server
+            if not self._stopped:
+                raise
+
+    def _read(self):
         for event in self._watch.stream(self._resource.list_resource_slice, resource_version=self._version,
                                         field_selector=f"spec.driver={DRIVER}", timeout_seconds=600):
             now = time.monotonic()
