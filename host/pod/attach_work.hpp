@@ -15,7 +15,7 @@ namespace drasriov::pod {
 
 /// Who asked for an attach, which decides what a late or failed one leaves.
 enum class Occasion {
-  kSandboxStart,    ///< the runtime holds the sandbox back: an error takes it down
+  kSandboxStart,  ///< the runtime holds the sandbox back: an error takes it down, or refuses its containers
   kContainerStart,  ///< the runtime holds a container back; the sandbox lives on
   kMissed,  ///< nobody waits: the sandbox started while we were away; tried until it is attached or gone
 };

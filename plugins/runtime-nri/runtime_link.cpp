@@ -171,6 +171,13 @@ void RuntimeLink::pass_on(std::vector<Session::Event> events) {
 
 void RuntimeLink::pass_on(Session::Configured& event) {
   const auto& [name, version, registration_timeout, request_timeout] = event.request;
+  if (!event.refuses_sandboxes && identity_.refuse_at == RefuseAt::kAuto) {
+    host_.log().warning(
+        "pods without their network are refused at their containers, not at their sandbox: " +
+            name + " " + version +
+            " would leave each refused sandbox behind — hint: containerd 2.2.6 and 2.3.3 do not",
+        {{"runtime", name + " " + version}});
+  }
   runtime_ = name + " " + version;
   request_timeout_ns_ = std::chrono::nanoseconds(request_timeout).count();
   if (request_timeout < kEnoughTime) {

@@ -20,10 +20,11 @@ sdk::Status RuntimeNri::start() {
                       "this module needs a host that takes runtime events");
   }
   try {
-    link_ = std::make_unique<RuntimeLink>(
-        host_, *events_, settings_.socket,
-        Session::Identity{.name = settings_.plugin_name, .index = settings_.plugin_index},
-        Backoff(std::random_device{}()), request_timeout_ns_);
+    link_ = std::make_unique<RuntimeLink>(host_, *events_, settings_.socket,
+                                          Session::Identity{.name = settings_.plugin_name,
+                                                            .index = settings_.plugin_index,
+                                                            .refuse_at = settings_.refuse_at},
+                                          Backoff(std::random_device{}()), request_timeout_ns_);
   } catch (const std::system_error& error) {
     return sdk::errno_error(error.code().value(), "cannot follow the container runtime");
   }

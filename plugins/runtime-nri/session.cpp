@@ -23,10 +23,12 @@ struct HookName {
   sdk::EventKind kind;
 };
 
+constexpr std::string_view kRunPodSandbox = "RunPodSandbox";
+
 /// Each comes as its own call (CreateContainer always, the others since NRI 0.12) or, but for
 /// CreateContainer, as StateChange.
 constexpr std::array kHooks = {
-    HookName{"RunPodSandbox", StateChange::kRunPodSandbox, sdk::EventKind::kRunPodSandbox},
+    HookName{kRunPodSandbox, StateChange::kRunPodSandbox, sdk::EventKind::kRunPodSandbox},
     HookName{"StopPodSandbox", StateChange::kStopPodSandbox, sdk::EventKind::kStopPodSandbox},
     HookName{"RemovePodSandbox", StateChange::kRemovePodSandbox, sdk::EventKind::kRemovePodSandbox},
     HookName{"CreateContainer", StateChange::kCreateContainer, sdk::EventKind::kCreateContainer},
@@ -44,7 +46,8 @@ std::chrono::nanoseconds answer_reserve(std::chrono::nanoseconds timeout) noexce
 }
 
 Session::Session(const Identity& identity, Clock::time_point now)
-    : handshake_by_(now + kRegistrationPatience) {
+    : refuse_at_(identity.refuse_at),
+      handshake_by_(now + kRegistrationPatience) {
   const std::string message = encode_register_plugin(identity.name, identity.index);
   append_message(output_, kRuntimeConnection, kRegisterStream, kRequest,
                  encode_request({.service = kRuntimeService,
@@ -141,11 +144,14 @@ sdk::Status Session::configure(std::uint32_t stream, std::string_view payload,
     return {};
   }
   runtime_ = *std::move(request);
+  refuses_sandboxes_ = refuse_at_ == RefuseAt::kSandbox ||
+                       (refuse_at_ == RefuseAt::kAuto &&
+                        !keeps_refused_sandboxes(runtime_.runtime_name, runtime_.runtime_version));
   if (!synchronised_) {
     handshake_by_ = now + runtime_.registration_timeout + 2 * runtime_.request_timeout + 5s;
     handshake_step_ = "Synchronize";
   }
-  events_.emplace_back(Configured{runtime_});
+  events_.emplace_back(Configured{runtime_, refuses_sandboxes_});
   reply(stream, encode_configure_response(kSubscribedEvents));
   return {};
 }
@@ -225,7 +231,7 @@ bool Session::answer(std::uint64_t token, sdk::Code code, std::string_view messa
   if (code == sdk::Code::kOk) {
     reply(found->second.stream, {});
   } else {
-    refuse(found->second.stream, code, message);
+    refuse(found->second, code, message);
   }
   pending_.erase(found);
   return true;
@@ -243,7 +249,7 @@ sdk::Status Session::expire(Clock::time_point now) {
                           milliseconds(hook.timeout - answer_reserve(hook.timeout)) +
                           " of the runtime's " + milliseconds(hook.timeout) +
                           "; it goes on, and the runtime tries again";
-    refuse(hook.stream, sdk::Code::kDeadlineExceeded, message);
+    refuse(hook, sdk::Code::kDeadlineExceeded, message);
     events_.emplace_back(Late{.token = token, .name = hook.name, .message = std::move(message)});
     next = pending_.erase(next);
   }
@@ -264,6 +270,11 @@ std::vector<std::uint64_t> Session::pending() const {
   std::vector<std::uint64_t> tokens;
   for (const auto& [token, hook] : pending_) tokens.push_back(token);
   return tokens;
+}
+
+void Session::refuse(const Pending& hook, sdk::Code code, std::string_view message) {
+  if (hook.name == kRunPodSandbox && !refuses_sandboxes_) return reply(hook.stream, {});
+  refuse(hook.stream, code, message);
 }
 
 void Session::reply(std::uint32_t stream, std::string_view payload) {

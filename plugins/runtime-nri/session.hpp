@@ -19,6 +19,7 @@
 
 #include "messages.hpp"
 #include "mux.hpp"
+#include "refusal.hpp"
 #include "ttrpc.hpp"
 
 namespace drasriov::runtime_nri {
@@ -33,15 +34,17 @@ class Session {
  public:
   using Clock = std::chrono::steady_clock;
 
-  /// Who we are among the runtime's plugins.
+  /// Who we are among the runtime's plugins, and how we refuse.
   struct Identity {
     std::string name;
     std::string index;  ///< two digits
+    RefuseAt refuse_at = RefuseAt::kAuto;
   };
 
   /// The runtime has told who it is.
   struct Configured {
     ConfigureRequest request;
+    bool refuses_sandboxes = true;  ///< else what the host refuses at RunPodSandbox goes on
   };
   /// The runtime's sandboxes and containers are complete; hooks come from now on.
   struct Synchronised {
@@ -55,11 +58,11 @@ class Session {
     sdk::RuntimeEvent event;
     Clock::time_point runtime_deadline;
   };
-  /// The runtime has its answer, an error: the time of the hook was over.
+  /// The runtime has its answer, a refusal: the time of the hook was over.
   struct Late {
     std::uint64_t token = 0;
     std::string_view name;  ///< static
-    std::string message;    ///< what the runtime was told
+    std::string message;    ///< why
   };
   using Event = std::variant<Configured, Synchronised, Hook, Late>;
 
@@ -110,6 +113,8 @@ class Session {
             Clock::time_point now);
   void state_change(std::uint32_t stream, const Request& request, Clock::time_point now);
 
+  /// The runtime hears of a refused hook: as an error, or at the pod's containers.
+  void refuse(const Pending& hook, sdk::Code code, std::string_view message);
   void reply(std::uint32_t stream, std::string_view payload);
   void refuse(std::uint32_t stream, sdk::Code code, std::string_view message);
 
@@ -118,7 +123,9 @@ class Session {
   MessageReader runtime_reader_;
   std::uint32_t last_stream_ = 0;
   std::uint64_t last_token_ = 0;
+  const RefuseAt refuse_at_;
   ConfigureRequest runtime_;
+  bool refuses_sandboxes_ = true;
   SynchronizeRequest collected_;  ///< parts of a Synchronize that is not complete
   bool synchronised_ = false;
   bool registered_ = false;

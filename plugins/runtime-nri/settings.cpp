@@ -17,6 +17,11 @@ sdk::Result<Settings> Settings::read(const sdk::Config& config) {
     if (!value) return value.error();
     if (*value) *to = **value;
   }
+  const auto refuse_at = config.string("refuseAt");
+  if (!refuse_at) return refuse_at.error();
+  // The schema knows the names.
+  if (*refuse_at)
+    settings.refuse_at = runtime_nri::refuse_at(**refuse_at).value_or(RefuseAt::kAuto);
   // The host has checked all against the schema; this one guards memory.
   if (settings.socket.size() >= sizeof(sockaddr_un::sun_path)) {
     return sdk::Error(sdk::Code::kInvalidArgument,

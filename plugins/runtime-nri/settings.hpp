@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include "refusal.hpp"
+
 namespace drasriov::runtime_nri {
 
 inline constexpr std::string_view kConfigSchema = R"json({
@@ -28,6 +30,10 @@ inline constexpr std::string_view kConfigSchema = R"json({
     "pluginIndex": {
       "type": "string", "pattern": "^[0-9]{2}$", "default": "42",
       "description": "Place among the runtime's plugins, two digits; lower ones are called first. The driver sets it from nriPluginIndex."
+    },
+    "refuseAt": {
+      "type": "string", "enum": ["auto", "sandbox", "container"], "default": "auto",
+      "description": "Where a pod that cannot have its network is refused: sandbox = the start of its sandbox; container = each of its containers. auto = sandbox, but container with containerd 2.0, 2.1, 2.2 before 2.2.6 and 2.3 before 2.3.3, which leave a refused sandbox behind."
     }
   }
 })json";
@@ -36,6 +42,7 @@ struct Settings {
   std::string socket = "/var/run/nri/nri.sock";
   std::string plugin_name = "dra-driver-sriov";
   std::string plugin_index = "42";
+  RefuseAt refuse_at = RefuseAt::kAuto;
 
   /// kInvalidArgument naming the key.
   [[nodiscard]] static sdk::Result<Settings> read(const sdk::Config& config);

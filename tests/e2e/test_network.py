@@ -344,7 +344,7 @@ def refused(api, name, claim, words, claim_words=None):
     ("head -c 10000000 /dev/zero; exit 0", "more than 4194304 bytes", None),
     ("sleep 1000", "within the container runtime's time limit", "did not end in time and was killed"),
 ], ids=("refuses", "crashes", "garbage", "endless", "hangs"))
-def test_a_plugin_that_fails(api, node, networks, on_add, words, claim_words):
+def test_a_plugin_that_fails(api, node, plane, networks, on_add, words, claim_words):
     plugin(node, "grumpy", on_add)
     networks.create("bad", {**host_device(), "type": "grumpy"})
     networks.template("bad", "bad", "net1")
@@ -352,7 +352,8 @@ def test_a_plugin_that_fails(api, node, networks, on_add, words, claim_words):
     refused(api, "bad", "bad", words, claim_words)
     # Mended, the same pod starts.
     plugin(node, "grumpy", ":")
-    api.running("bad")
+    uid = api.running("bad").metadata.uid
+    assert len(plane.sandboxes(uid)) == 1, "refused sandboxes are left, with which containerd does not start again"
     check_status(api, "bad", "bad", ["net1"])
 
 
@@ -478,7 +479,6 @@ def test_the_runtime_is_restarted(api, node, plane, machine, networks):
     create_pod(api, "kept", "releasing")
     api.running("kept")
     followed = node.log().count("following the container runtime")
-    plane.remove_refused_sandboxes({api.pod("kept").metadata.uid})
     plane.restart_containerd()
     wait_for(lambda: node.log().count("following the container runtime") > followed, "the driver to follow the runtime again")
     works(api, machine)

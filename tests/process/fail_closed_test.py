@@ -52,6 +52,7 @@ ROWS = {
     "plugin-crashes": "attach.refusal",
     "plugin-garbage": "attach.refusal",
     "plugin-floods": "attach.refusal",
+    "sandboxes-kept": "attach.refusal",
     "netns-deleted": "detach.identity",
     "cdi-removed": "specs.rewrite",
     "journal-unreadable": "gate.quarantine",
@@ -70,10 +71,7 @@ class FailClosedTest(unittest.TestCase):
         self.addCleanup(self.host.close)
         self.add_interface()
         self.node.prefix = ["nsenter", f"--net={self.host.path}"]
-        self.node.configure([
-            ("runtime-nri", "builtin:runtime-nri", {"socket": self.node.path("run/nri.sock")}),
-            ("netconf-cni", "builtin:netconf-cni", {"pluginDirs": [self.node.path("cni"), PLUGINS],
-                                                    "mountNamespace": "container"})])
+        self.configure()
         for name in ("cni", "leases"):
             os.mkdir(self.node.path(name))
         self.plugin("leases", LEASES)
@@ -81,6 +79,12 @@ class FailClosedTest(unittest.TestCase):
             self.plugin(name, f'#!/bin/sh\ncat >/dev/null\n[ "$CNI_COMMAND" = ADD ] || exit 0\n{code}\n')
         self.runtime = None
         self.driver = None
+
+    def configure(self, **of_runtime_nri):
+        self.node.configure([
+            ("runtime-nri", "builtin:runtime-nri", {"socket": self.node.path("run/nri.sock"), **of_runtime_nri}),
+            ("netconf-cni", "builtin:netconf-cni", {"pluginDirs": [self.node.path("cni"), PLUGINS],
+                                                    "mountNamespace": "container"})])
 
     def plugin(self, name, script):
         self.node.write(f"cni/{name}", script)
@@ -299,6 +303,20 @@ class FailClosedTest(unittest.TestCase):
 
     def test_plugin_floods(self):
         self.bad_plugin("floods", "CNI plugin floods: ADD for sandbox .* it wrote more than")
+
+    def test_sandboxes_kept(self):
+        self.configure(refuseAt="container")
+        claim, ids, pod = self.ready("crashes")
+        self.runtime.run_sandbox(pod)
+        why = "CNI plugin crashes: ADD for sandbox .* signal"
+        self.assert_refused(pod, ids, why)
+        self.assert_refused(pod, [], why)  # one that does not reference the claim
+        self.wait_for_event("AttachFailed")
+        self.plugin("crashes", LEASES)
+        self.runs_after_a_while(pod, ids)
+        self.runtime.stop_sandbox(pod)
+        self.wait_until_free(claim)
+        self.end_claim(claim)
 
     def test_netns_deleted(self):
         claim, ids, pod = self.ready()

@@ -175,17 +175,6 @@ class ControlPlane:
         finally:
             process.send_signal(signal.SIGCONT)
 
-    def remove_refused_sandboxes(self, kept):
-        """Of the pods of the tests but `kept`, by their UIDs. containerd 2.1 leaves the sandbox whose start an NRI plugin
-        refused, unknown to the kubelet, and does not start again when two of one name are left (docs/fail-closed.md)."""
-        listed = subprocess.run([*self._ctr(), "containers", "ls", "-q",
-                                 'labels."io.kubernetes.pod.namespace"==default,labels."io.cri-containerd.kind"==sandbox'],
-                                check=True, capture_output=True, text=True)
-        wanted = {sandbox for uid in kept for sandbox in self.sandboxes(uid)}
-        for sandbox in set(listed.stdout.split()) - wanted:
-            subprocess.run([*self._ctr(), "tasks", "rm", "-f", sandbox], check=False, capture_output=True)
-            subprocess.run([*self._ctr(), "containers", "rm", sandbox], check=True, capture_output=True)
-
     def restart_containerd(self):
         """Kills the runtime and starts it again; pods go on."""
         [(at, process)] = [(i, process) for i, (name, process) in enumerate(self.processes) if name == "containerd"]

@@ -344,6 +344,21 @@ TEST_F(NriLink, AShortRequestTimeoutIsAWarningWithTheLineToSet) {
   EXPECT_TRUE(warned_of("plugin_request_timeout = \"30s\""));
 }
 
+TEST_F(NriLink, ARuntimeThatKeepsRefusedSandboxesIsAWarning) {
+  FakeRuntime runtime(socket_);
+  start();
+  ASSERT_TRUE(runtime.accept()->handshake());
+  ASSERT_TRUE(host_.event(0));
+  EXPECT_FALSE(warned_of("leave each refused sandbox behind"));
+  auto peer = runtime.accept();
+  EXPECT_EQ(peer->next()->method, "RegisterPlugin");
+  ASSERT_TRUE(
+      peer->ask("Configure", testing::configure_request("containerd", 5000, 2000, "2.1.9")));
+  ASSERT_TRUE(peer->ask("Synchronize", testing::synchronize_request({}, {})));
+  ASSERT_TRUE(host_.event(2));
+  EXPECT_TRUE(warned_of("containerd 2.1.9 would leave each refused sandbox behind"));
+}
+
 TEST(NriBackoff, DoublesUpToItsLastWithJitter) {
   Backoff backoff(1);
   for (const auto longest : {200ms, 400ms, 800ms, 1600ms, 3200ms, 5000ms, 5000ms}) {
@@ -361,10 +376,12 @@ TEST(NriBackoff, DoublesUpToItsLastWithJitter) {
 
 TEST(NriModule, FollowsTheConfiguredSocketUnderTheConfiguredName) {
   HeldHost host;
+  host.hold_hooks();
   const std::string socket = (host.root(sdk::Root::kData) / "other.sock").string();
   FakeRuntime runtime(socket);
-  const auto config = sdk::Config::parse(R"({"socket": ")" + socket +
-                                         R"(", "pluginName": "acme", "pluginIndex": "07"})");
+  const auto config = sdk::Config::parse(
+      R"({"socket": ")" + socket +
+      R"(", "pluginName": "acme", "pluginIndex": "07", "refuseAt": "container"})");
   ASSERT_TRUE(config);
   auto module = RuntimeNri::create(host.host(), "nri", *config);
   ASSERT_TRUE(module) << module.error().message();
@@ -381,8 +398,12 @@ TEST(NriModule, FollowsTheConfiguredSocketUnderTheConfiguredName) {
   EXPECT_EQ(peer->ask("Synchronize", testing::synchronize_request({}, {}))->code, 0);
   ASSERT_TRUE(host.event(0));
   EXPECT_EQ((*module)->request_timeout(), 30s);
+  peer->call("RunPodSandbox", hook_request(TestPod{}), 60s);
+  ASSERT_TRUE(host.event(1));
+  HeldHost::answer(*host.event(1), sdk::Code::kUnavailable, "no VF");
+  EXPECT_EQ(peer->next()->code, 0) << "refuseAt";
   (*module)->stop();
-  EXPECT_EQ(host.event(1)->kind, EventKind::kDisconnected);
+  EXPECT_EQ(host.event(2)->kind, EventKind::kDisconnected);
 }
 
 TEST(NriModule, ASocketPathThatDoesNotFitIsRefused) {

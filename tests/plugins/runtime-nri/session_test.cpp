@@ -41,10 +41,10 @@ class NriSession : public ::testing::Test {
     return session_.receive(mux(1, testing::request_frame(stream_, method, payload, timeout)),
                             now_);
   }
-  void handshake() {
+  void handshake(std::string_view version = "v9.9.9") {
     ASSERT_EQ(written().size(), 1U);
     ASSERT_TRUE(session_.receive(mux(2, testing::response_frame(1)), now_));
-    ASSERT_TRUE(call("Configure", testing::configure_request()));
+    ASSERT_TRUE(call("Configure", testing::configure_request("containerd", 5000, 2000, version)));
     ASSERT_TRUE(call("Synchronize", testing::synchronize_request({}, {})));
     ASSERT_EQ(written().size(), 2U);
     ASSERT_EQ(session_.take_events().size(), 2U);
@@ -192,6 +192,70 @@ TEST_F(NriSession, CreateContainerCarriesItsContainerAndARefusalItsReason) {
   const Written answer = only_answer();
   EXPECT_EQ(answer.code, 14);
   EXPECT_EQ(answer.message, "net1 \xef\xbf\xbd is not there");
+}
+
+/// The runtime's answer code when the host refuses a sandbox.
+int refused_sandbox(RefuseAt refuse_at, std::string_view version) {
+  const Session::Clock::time_point now{1000s};
+  Session session({.name = "sriov", .index = "10", .refuse_at = refuse_at}, now);
+  testing::GoReader reader;
+  const auto call = [&](std::uint32_t stream, std::string_view method, std::string_view payload) {
+    EXPECT_TRUE(session.receive(mux(1, testing::request_frame(stream, method, payload)), now));
+  };
+  call(1, "Configure", testing::configure_request("containerd", 5000, 2000, version));
+  call(3, "Synchronize", testing::synchronize_request({}, {}));
+  call(5, "RunPodSandbox", testing::hook_request(TestPod{}));
+  EXPECT_TRUE(session.answer(1, sdk::Code::kUnavailable, "no VF"));
+  const auto messages = reader.feed(session.output());
+  EXPECT_FALSE(messages.empty());
+  return messages.empty() ? -1 : messages.back().code;
+}
+
+TEST(NriRefusal, IsAtTheSandboxUnlessTheRuntimeKeepsItOrTheConfigurationSaysSo) {
+  EXPECT_EQ(refused_sandbox(RefuseAt::kAuto, "v2.3.3"), 14);
+  EXPECT_EQ(refused_sandbox(RefuseAt::kAuto, "v2.1.9"), 0);
+  EXPECT_EQ(refused_sandbox(RefuseAt::kSandbox, "v2.1.9"), 14);
+  EXPECT_EQ(refused_sandbox(RefuseAt::kContainer, "v2.3.3"), 0);
+}
+
+TEST(NriRefusal, RuntimesThatKeepRefusedSandboxes) {
+  for (const char* version : {"v2.0.0", "2.0.11", "2.1.9+unknown", "v2.1.5-k3s1", "2.1.9~ds1",
+                              "v2.2.0-rc.1", "v2.2.5", "2.3.2"})
+    EXPECT_TRUE(keeps_refused_sandboxes("containerd", version)) << version;
+  for (const char* version :
+       {"1.7.34", "v1.6.20~ds1", "v2.2.6", "v2.2.10", "2.3.3", "v2.4.0-beta.0", "v3.0.0",
+        "v0.0.0-test", "", "v", "2", "2.1", "2.1.", "2.x.1", "devel", "2.99999999999999999999.1"})
+    EXPECT_FALSE(keeps_refused_sandboxes("containerd", version)) << version;
+  EXPECT_FALSE(keeps_refused_sandboxes("cri-o", "2.1.9"));
+}
+
+TEST_F(NriSession, OnlyTheSandboxOfARuntimeThatKeepsItGoesOn) {
+  handshake("v2.1.9");
+  for (const bool dedicated : {true, false}) {
+    ASSERT_TRUE(dedicated ? call("RunPodSandbox", testing::hook_request(TestPod{}))
+                          : call("StateChange", testing::state_change(1, TestPod{})));
+    auto told = hook();
+    ASSERT_TRUE(told);
+    ASSERT_TRUE(session_.answer(told->token, sdk::Code::kUnavailable, "no VF"));
+    EXPECT_EQ(only_answer().code, 0);
+  }
+  ASSERT_TRUE(call("RunPodSandbox", testing::hook_request(TestPod{}), 2s));
+  ASSERT_TRUE(hook());
+  ASSERT_TRUE(session_.expire(now_ + 1900ms));
+  EXPECT_EQ(only_answer().code, 0) << "a late host";
+  const auto events = session_.take_events();
+  ASSERT_EQ(events.size(), 1U);
+  EXPECT_TRUE(std::holds_alternative<Session::Late>(events[0]));
+
+  ASSERT_TRUE(call("CreateContainer", testing::hook_request(TestPod{}, TestContainer{})));
+  auto told = hook();
+  ASSERT_TRUE(told);
+  ASSERT_TRUE(session_.answer(told->token, sdk::Code::kUnavailable, "no VF"));
+  EXPECT_EQ(only_answer().code, 14);
+  ASSERT_TRUE(call("CreateContainer", testing::hook_request(TestPod{}, TestContainer{}), 2s));
+  ASSERT_TRUE(hook());
+  ASSERT_TRUE(session_.expire(now_ + 1900ms));
+  EXPECT_EQ(only_answer().code, 4);
 }
 
 TEST_F(NriSession, UnknownMethodsAndServicesAreUnimplemented) {

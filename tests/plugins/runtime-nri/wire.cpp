@@ -90,11 +90,11 @@ std::string TestContainer::encode() const {
 }
 
 std::string configure_request(std::string_view name, std::int64_t registration_ms,
-                              std::int64_t request_ms) {
+                              std::int64_t request_ms, std::string_view version) {
   std::string bytes;
   protozero::pbf_writer writer(bytes);
   writer.add_string(2, name.data(), name.size());
-  writer.add_string(3, "v9.9.9");
+  writer.add_string(3, version.data(), version.size());
   if (registration_ms != 0) writer.add_int64(4, registration_ms);
   if (request_ms != 0) writer.add_int64(5, request_ms);
   return bytes;

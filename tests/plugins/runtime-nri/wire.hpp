@@ -44,7 +44,8 @@ struct TestContainer {
 
 [[nodiscard]] std::string configure_request(std::string_view name = "containerd",
                                             std::int64_t registration_ms = 5000,
-                                            std::int64_t request_ms = 2000);
+                                            std::int64_t request_ms = 2000,
+                                            std::string_view version = "v9.9.9");
 [[nodiscard]] std::string synchronize_request(const std::vector<TestPod>& pods,
                                               const std::vector<TestContainer>& containers,
                                               bool more = false);
