@@ -2,6 +2,7 @@
 #include "host/claim/plan.hpp"
 
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -142,6 +143,13 @@ Status check_holder(const AllocatedDevice& device, const Surroundings& surroundi
   return refused(std::move(message), "the device was allocated twice; delete one of the two pods");
 }
 
+/// Interfaces that a sandbox has before ours: the loopback, and the cluster's network, which every runtime calls eth0.
+constexpr std::array<std::string_view, 2> kNamesOfTheSandbox = {"lo", "eth0"};
+
+bool is_of_the_sandbox(std::string_view name) {
+  return std::ranges::find(kNamesOfTheSandbox, name) != kNamesOfTheSandbox.end();
+}
+
 /// Gives every device its interface name: what the configuration says, else the one it had before,
 /// else the first <prefix><index> that nobody in the pod uses.
 Status assign_names(const std::vector<ResolvedDevice>& devices, const Surroundings& surroundings,
@@ -152,6 +160,12 @@ Status assign_names(const std::vector<ResolvedDevice>& devices, const Surroundin
   for (std::size_t i = 0; i < devices.size(); ++i) {
     const std::string& name = devices[i].config.if_name;
     if (devices[i].allocated.admin_access || name.empty()) continue;
+    // Without a network nobody uses the name.
+    if (is_of_the_sandbox(name) && !devices[i].config.net_attach_def_name.empty()) {
+      return invalid(describe(devices[i].allocated) + ": VfConfig.ifName " + in_quotes(name) +
+                         " is the name of an interface that every pod has",
+                     "choose another one, like net1, or leave ifName out");
+    }
     const auto [other, fresh] = used.emplace(name, describe(devices[i].allocated));
     if (!fresh) {
       return invalid(
@@ -168,7 +182,8 @@ Status assign_names(const std::vector<ResolvedDevice>& devices, const Surroundin
     const auto previous = surroundings.previous_names.find(device.device);
     std::string name =
         previous == surroundings.previous_names.end() ? std::string() : previous->second;
-    while (name.empty() || used.contains(name)) name = prefix + std::to_string(index++);
+    while (name.empty() || used.contains(name) || is_of_the_sandbox(name))
+      name = prefix + std::to_string(index++);
     if (!is_interface_name(name)) {
       return refused(
           describe(device) + ": default interface name " + in_quotes(name) + " is not valid",

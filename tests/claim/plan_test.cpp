@@ -240,6 +240,23 @@ TEST_F(PlanTest, ANameOfAnotherClaimOfThePodIsRefused) {
             "tenant/first");
 }
 
+TEST_F(PlanTest, TheInterfacesThatEveryPodHasAreNotReplaced) {
+  for (const char* name : {"lo", "eth0"}) {
+    const auto made = plan(one({{"ifName", name}, {"netAttachDefName", "net-a"}}));
+    ASSERT_FALSE(made) << name;
+    EXPECT_EQ(made.error().code(), Code::kInvalidArgument);
+    EXPECT_EQ(made.error().to_string(),
+              "request \"main\", device 0000-08-00-0: VfConfig.ifName \"" + std::string(name) +
+                  "\" is the name of an interface that every pod has — hint: choose another one, "
+                  "like net1, or leave ifName out");
+    const auto unused = plan(one({{"ifName", name}}));
+    ASSERT_TRUE(unused) << unused.error().to_string();
+    EXPECT_EQ(unused->devices[0].interface_name, name);
+  }
+  settings_.interface_prefix = "eth";
+  EXPECT_EQ(plan_one({})->devices[0].interface_name, "eth1");
+}
+
 TEST_F(PlanTest, NamesBeforeARebootStayUnlessTaken) {
   surroundings_.previous_names["0000-08-00-0"] = "vfnet5";
   EXPECT_EQ(plan_one({})->devices[0].interface_name, "vfnet5");
