@@ -465,10 +465,14 @@ class PrepareTask : public std::enable_shared_from_this<PrepareTask> {
     undo(context_, record_, undo_deadline(),
          [self = shared_from_this(), error = std::move(error)](const Status& undone) {
            if (undone) return self->answer(error);
+           std::string hint = error.hint();
+           const std::string& more = undone.error().hint();
+           if (!hint.empty() && !more.empty() && more != hint) hint += "; ";
+           if (more != hint) hint += more;
            self->answer(Error(error.code(),
                               error.message() + "; putting the devices back failed as well: " +
-                                  undone.error().to_string(),
-                              error.hint()));
+                                  undone.error().message(),
+                              std::move(hint)));
          });
   }
 

@@ -185,6 +185,23 @@ TEST_F(ClaimUndoTest, AStateThatCannotBeKeptEndsThePrepareAtOnce) {
   node_.expect_pristine();
 }
 
+TEST_F(ClaimUndoTest, WhatToDoIsSaidOnceWhenTheUndoFailsToo) {
+  std::atomic<bool> stuck{true};
+  node_.vhost.on("prepare", fails_for(kVf0, broken().with_hint("mend it")));
+  node_.vfio.on("unprepare", [&](const std::string&, module::PrepareSink*) -> Status {
+    if (stuck) return busy().with_hint("end the process");
+    return {};
+  });
+  const auto answer = node_.prepare(node_.add_claim(1, {0}, kBoth));
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().to_string(),
+            "claim tenant/claim-1: vhost: prepare 0000-08-00-0: broken; putting the devices back "
+            "failed as well: vfio: unprepare 0000-08-00-0: held open by pid 4711 — hint: mend it; "
+            "end the process");
+  stuck = false;
+  EXPECT_TRUE(node_.events->wait_for_held({}));
+}
+
 TEST_F(ClaimUndoTest, AnUndoThatFailsBlocksTheDeviceUntilItSucceeds) {
   std::atomic<bool> stuck{true};
   node_.vhost.on("prepare", fails_for(kVf0, broken()));
