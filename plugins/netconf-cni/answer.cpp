@@ -45,7 +45,7 @@ constexpr std::string_view kNoInterface =
     "the device has no interface on the node: its driver makes none, or another sandbox has it";
 
 /// What plugins of the field say with code 999 or none.
-constexpr std::array<KnownText, 11> kKnownTexts = {{
+constexpr std::array<KnownText, 16> kKnownTexts = {{
     {"is already allocated", "another sandbox has the VF by the plugin's records: delete that pod"},
     {"failed to find plugin", "install the plugin that it calls (`ipam.type`) beside it"},
     {"no IP addresses available", "the range of `ipam` is used up: enlarge it, or release leases"},
@@ -57,6 +57,12 @@ constexpr std::array<KnownText, 11> kKnownTexts = {{
     {"failed to find network device", kNoInterface},
     {"driver: no such file or directory", "the device is bound to no kernel driver: bind it"},
     {"Link not found", "spec.config names an interface (`master`, `device`) that the node lacks"},
+    {"incompatible CNI versions", "set a cniVersion in spec.config that all its plugins support"},
+    // sriov-cni's, which gives no codes; the last two stand for many.
+    {"failed to get VF information", "the VF is gone, or its physical function has no interface"},
+    {"does not have a interface name or a dpdk driver", kNoInterface},
+    {"LoadConf()", "correct spec.config of the NetworkAttachmentDefinition"},
+    {"failed to set up IPAM plugin", "correct `ipam` in spec.config"},
 }};
 
 std::string hint_for(int code, const std::string& text) {

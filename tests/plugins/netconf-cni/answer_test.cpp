@@ -35,6 +35,35 @@ TEST(CniAnswer, OfKnownErrorsHasAHint) {
   EXPECT_THAT(full.error.hint(), HasSubstr("`ipam` is used up"));
 }
 
+/// As sriov-cni has said it, on a machine without that VF and with bad definitions.
+TEST(CniAnswer, OfSriovCniHasAHint) {
+  const struct {
+    std::string message;
+    std::string_view hint;
+  } rows[] = {
+      {"SRIOV-CNI failed to load netconf: LoadConf(): failed to get VF information: \\\"lstat "
+       "/sys/bus/pci/devices/0000:11:10.0/physfn/net: no such file or directory\\\"",
+       "the VF is gone"},
+      {"SRIOV-CNI failed to load netconf: LoadConf(): the VF 0000:11:10.0 does not have a "
+       "interface "
+       "name or a dpdk driver",
+       "the device has no interface on the node"},
+      {"SRIOV-CNI failed to load netconf: LoadConf(): vlan id 5000 invalid: value must be in the "
+       "range 0-4094",
+       "correct spec.config"},
+      {"failed to set up IPAM plugin type \\\"host-local\\\" from the device \\\"pf0\\\": no IP "
+       "ranges specified",
+       "correct `ipam`"},
+      {"failed to set up IPAM plugin type \\\"host-local\\\" from the device \\\"pf0\\\": "
+       "incompatible CNI versions; config is \\\"1.1.0\\\", plugin supports [\\\"1.0.0\\\"]",
+       "set a cniVersion"},
+  };
+  for (const auto& row : rows) {
+    const auto failed = failure(R"({"code":999,"msg":")" + row.message + R"("})");
+    EXPECT_THAT(failed.error.hint(), HasSubstr(std::string(row.hint))) << row.message;
+  }
+}
+
 TEST(CniAnswer, ADelThatFindsNothingIsDone) {
   EXPECT_TRUE(nothing_to_delete(failure(R"({"code":3,"msg":"unknown container"})")));
   EXPECT_TRUE(nothing_to_delete(
