@@ -2,7 +2,10 @@
 //
 // The commands and the exit codes of the program.
 #include <gtest/gtest.h>
+#include <stdlib.h>
+#include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -42,6 +45,28 @@ INSTANTIATE_TEST_SUITE_P(Captures, Devices,
                          testing::Values(Capture{"a-no-vfs.tar.gz", 0},
                                          Capture{"b-vfs-igbvf.tar.gz", 8},
                                          Capture{"c-one-vfio.tar.gz", 8}));
+
+TEST(Commands, DevicesListsTwoThousandVfs) {
+  // In memory where there is one: it has 114,000 files and links.
+  std::string large = testing::TempDir() + "large-XXXXXX";
+  if (::access("/dev/shm", W_OK) == 0) large = "/dev/shm/drasriov-large-XXXXXX";
+  ASSERT_NE(::mkdtemp(large.data()), nullptr);
+  const Finished made = run("/usr/bin/env",
+                            {"python3", std::string(DRASRIOV_FIXTURES_DIR) + "/mksysfs.py", "--pfs",
+                             "8", "--vfs", "256", "--totalvfs", "256", "--out", large},
+                            {"PATH=/usr/local/bin:/usr/bin:/bin"});
+  const Finished json = run(kDriver, {"devices", "--sysfs-root", large + "/sys", "-o", "json"});
+  std::filesystem::remove_all(large);
+  ASSERT_EQ(made.code, 0) << made.errors;
+  ASSERT_EQ(json.code, 0) << json.errors;
+  EXPECT_EQ(json.errors, "");
+  std::set<std::string> names;
+  const Json found = Json::parse(json.output);
+  for (const Json& device : found["devices"]) {
+    if (device["kind"] == "vf") names.insert(device["name"].get<std::string>());
+  }
+  EXPECT_EQ(names.size(), 2048U);
+}
 
 TEST(Commands, DevicesSaysWhatIsWrongWithItsRoot) {
   const Finished finished = run(kDriver, {"devices", "--sysfs-root", "/nonexistent"});
