@@ -12,8 +12,8 @@ SOURCE = Path(__file__).resolve().parents[2]
 PODS = 2000
 
 
-def measure(build):
-    """Mean milliseconds: in the driver, and of the whole call. None without the runtime's program."""
+def measure(build, prefix):
+    """Mean milliseconds: in the driver, which `prefix` starts, and of the whole call. None without the runtime's program."""
     sys.path.insert(0, str(SOURCE / "tests/process"))
     os.environ |= {"DRASRIOV_FIXTURES_DIR": str(SOURCE / "tests/fixtures"), "DRASRIOV_BINARY": str(build / "bin/dra-driver-sriov"),
                    "DRASRIOV_KUBELET_PLAYER": str(build / "tests/tools/kubelet_player")}
@@ -25,6 +25,7 @@ def measure(build):
     runtime = pod_runtime.Runtime(node.path("run"), "20s")
     try:
         node.configure([("runtime-nri", "builtin:runtime-nri", {"socket": runtime.socket})])
+        node.prefix = prefix
         driver = node.start()
         runtime.start()
         runtime.await_driver()
