@@ -44,16 +44,17 @@ void add_status(const config::Configuration& configuration, doctor::Bundle& bund
 
 /// The output of another command of this program.
 template <typename Run>
-void add_output(std::string path, std::string origin, Run run, doctor::Bundle& bundle) {
+void add_output(const std::string& path, const std::string& origin, Run run,
+                doctor::Bundle& bundle) {
   std::ostringstream out;
   std::ostringstream error;
   const ExitCode code = run(Streams{out, error});
   if (out.str().empty() && code != ExitCode::kSuccess) {
-    bundle.add_missing(std::move(path), std::move(origin), Error(Code::kUnknown, error.str()));
+    bundle.add_missing(path, origin, Error(Code::kUnknown, error.str()));
     return;
   }
   if (!error.str().empty()) bundle.add(path + ".errors.txt", origin, error.str());
-  bundle.add(std::move(path), std::move(origin), out.str());
+  bundle.add(path, origin, out.str());
 }
 
 void add_commands(const BundleCommand& command, const config::Environment& environment,
@@ -78,9 +79,9 @@ void add_commands(const BundleCommand& command, const config::Environment& envir
   ModuleCommand modules;
   modules.config = command.config;
   modules.json = true;
-  const auto module_output = [&](std::string path, std::string origin) {
+  const auto module_output = [&](const std::string& path, const std::string& origin) {
     add_output(
-        std::move(path), "dra-driver-sriov module " + origin,
+        path, "dra-driver-sriov module " + origin,
         [&](Streams streams) { return module_command(modules, environment, streams); }, bundle);
   };
   module_output("modules/list.json", "list --json");

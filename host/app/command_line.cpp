@@ -173,8 +173,8 @@ Result<Command> parse_command(const CommandSpec& command, std::span<const std::s
     if (words.empty() || asks_for_help(words[0])) return Command(PrintCommand{help_of(command)});
     const auto verb = std::ranges::find(command.verbs, words[0], &VerbSpec::name);
     if (verb == command.verbs.end()) {
-      std::vector<std::string_view> names;
-      for (const VerbSpec& known : command.verbs) names.push_back(known.name);
+      std::vector<std::string_view> names(command.verbs.size());
+      std::ranges::transform(command.verbs, names.begin(), &VerbSpec::name);
       return unknown("command", words[0], names, "", command.name);
     }
     arguments.verb = verb->name;

@@ -16,7 +16,7 @@
 namespace drasriov::claim {
 
 /// What the API server allows for one `opaque.parameters`, and for `status.devices[].data`.
-inline constexpr std::size_t kMaxParameterBytes = 10 * 1024;
+inline constexpr std::size_t kMaxParameterBytes = 10240;
 /// Deeper parameters are refused before anything recursive looks at them.
 inline constexpr int kMaxParameterDepth = 16;
 
