@@ -44,7 +44,8 @@ TEST_P(Devices, AreFoundOnEachCapture) {
 INSTANTIATE_TEST_SUITE_P(Captures, Devices,
                          testing::Values(Capture{"a-no-vfs.tar.gz", 0},
                                          Capture{"b-vfs-igbvf.tar.gz", 8},
-                                         Capture{"c-one-vfio.tar.gz", 8}));
+                                         Capture{"c-one-vfio.tar.gz", 8},
+                                         Capture{"d-vfio-held-open.tar.gz", 8}));
 
 TEST(Commands, DevicesListsTwoThousandVfs) {
   // In memory where there is one: it has 114,000 files and links.

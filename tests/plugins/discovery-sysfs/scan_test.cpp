@@ -31,7 +31,8 @@ TEST_P(Captures, AreReportedAsTheGoldenFileSays) {
 }
 
 INSTANTIATE_TEST_SUITE_P(OfTheRealKernel, Captures,
-                         ::testing::Values("a-no-vfs", "b-vfs-igbvf", "c-one-vfio"),
+                         ::testing::Values("a-no-vfs", "b-vfs-igbvf", "c-one-vfio",
+                                           "d-vfio-held-open"),
                          [](const auto& capture) { return capture.param.substr(0, 1); });
 
 TEST(Scan, ReportsTwoThousandVfs) {
