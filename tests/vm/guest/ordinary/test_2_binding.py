@@ -11,7 +11,7 @@ import machine
 from capture import capture
 from conftest import differences, record
 from machine import PCI, PF0, PF1, VFS, at_pf, group, ip, netdev, vfs, wait_for, write
-from node import container_edits
+from node import KUBELET_PATIENCE, container_edits
 
 SETTINGS = ("vlan", "7", "qos", "3"), ("trust", "on"), ("spoofchk", "off"), ("max_tx_rate", "50")
 
@@ -90,24 +90,30 @@ def test_a_port_that_binds_no_driver_by_itself(driver):
     assert not differences()
 
 
+def is_refused_while_open(driver, claim, vf, user):
+    while not user.stdout.readline().startswith("ready"):
+        assert user.poll() is None, "vfio_user ended"
+    capture("d-vfio-held-open")
+    begin = time.monotonic()
+    error = driver.refusal(claim, "Unprepare")
+    assert str(user.pid) in error and "vfio_user" in error, error
+    assert time.monotonic() - begin < KUBELET_PATIENCE, "kubelet does not wait longer"
+    assert machine.driver(vf) == "vfio-pci" and driver.alive()
+    # The other devices do not wait for it.
+    other = driver.claim(vfs(PF1)[3], driver="vfio-pci")
+    driver.prepare(other)
+    driver.unprepare(other)
+
+
 def test_a_device_that_a_process_has_open(driver):
     vf = vfs(PF1)[2]
     claim = driver.claim(vf, driver="vfio-pci")
     driver.prepare(claim)
     with subprocess.Popen(["vfio_user", group(vf), vf, "600"], stdout=subprocess.PIPE, text=True) as user:
-        while not user.stdout.readline().startswith("ready"):
-            pass
-        capture("d-vfio-held-open")
-        begin = time.monotonic()
-        error = driver.refusal(claim, "Unprepare")
-        assert str(user.pid) in error and "vfio_user" in error, error
-        assert time.monotonic() - begin < 40, "kubelet does not wait longer"
-        assert machine.driver(vf) == "vfio-pci" and driver.alive()
-        # The other devices do not wait for it.
-        other = driver.claim(vfs(PF1)[3], driver="vfio-pci")
-        driver.prepare(other)
-        driver.unprepare(other)
-        user.kill()
+        try:
+            is_refused_while_open(driver, claim, vf, user)
+        finally:
+            user.kill()
     driver.unprepare(claim)
     assert not differences()
 

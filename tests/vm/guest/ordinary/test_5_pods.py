@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pods with containerd, NRI and the reference CNI plugins."""
+"""Pods with containerd, NRI and the reference CNI plugins, and with sriov-cni where there is one."""
+import os
+import shutil
+
 import pytest
 import yaml
 
@@ -7,8 +10,10 @@ import machine
 from capture import capture
 from conftest import differences
 from containers import Runtime
-from machine import PF0, PF1, netdev, vfs, wait_for
+from machine import PF0, PF1, VFS, at_pf, netdev, vfs, wait_for
 from node import Pod
+
+SRIOV_CNI = "/data/driver/sriov"
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +115,26 @@ def test_two_vfs_in_one_pod(driver, runtime):
     for claim in claims:
         driver.unprepare(claim)
     assert not differences()
+
+
+@pytest.mark.skipif(not os.path.exists(SRIOV_CNI), reason="SRIOV_CNI names no binary of sriov-cni")
+@pytest.mark.ports_changed
+def test_a_vf_through_sriov_cni(driver, runtime):
+    shutil.copy(SRIOV_CNI, "/opt/cni/bin/sriov")
+    vf = vfs(PF0)[1]
+    driver.network("sriov", {"type": "sriov", "vlan": 9, "spoofchk": "off", "trust": "on", "mac": "02:00:00:00:56:09",
+                             "ipam": {"type": "static", "addresses": [{"address": "10.56.0.9/24"}]}})
+    claim, sandbox, _ = start_pod(driver, runtime, vf, ifName="net1", netAttachDefName="sriov")
+    link, port = runtime.links(sandbox)["net1"], at_pf(PF0, 1)
+    assert (link["address"], addresses(link)) == ("02:00:00:00:56:09", ["10.56.0.9/24"])
+    assert (port["address"], port["spoofchk"], port["trust"]) == ("02:00:00:00:56:09", False, True)
+    assert port["vlan_list"][0]["vlan"] == 9
+    end_pod(driver, runtime, claim, sandbox)
+    # igb has no way to take back that an address is set at the PF: new VFs have none.
+    left = [line for line in differences().splitlines() if "address" not in line]
+    machine.set_numvfs(PF0, 0)
+    machine.set_numvfs(PF0, VFS)
+    assert not left
 
 
 def test_a_pod_that_drives_its_vf_itself(driver, runtime):
