@@ -28,6 +28,10 @@ state = '/run/containerd'
   [plugins.'io.containerd.cri.v1.runtime'.cni]
     bin_dirs = ['/opt/cni/bin']
     conf_dir = '/etc/cni/net.d'
+# Containerd's own 2 s and 5 s are too short for a guest without KVM.
+[plugins.'io.containerd.nri.v1.nri']
+  plugin_registration_timeout = '60s'
+  plugin_request_timeout = '60s'
 """
 
 
