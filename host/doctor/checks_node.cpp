@@ -67,7 +67,9 @@ const Directory* find_directory(const Facts& facts, std::string_view name) {
   return found == facts.directories.end() ? nullptr : &*found;
 }
 
-void check_directory_of_kubelet(const Facts& facts, std::string_view name, Findings& out) {
+/// `written`: whether the driver makes entries in it.
+void check_directory_of_kubelet(const Facts& facts, std::string_view name, bool written,
+                                Findings& out) {
   const Directory* directory = find_directory(facts, name);
   if (directory == nullptr) return;
   if (!directory->exists) {
@@ -76,7 +78,7 @@ void check_directory_of_kubelet(const Facts& facts, std::string_view name, Findi
                    "ls -ld " + directory->path,
                    "kubelet makes it: start kubelet, mount its directory into the pod, and set " +
                        directory->name + " if kubelet has another --root-dir"});
-  } else if (!directory->writable) {
+  } else if (written && !directory->writable) {
     out.push_back({"state-not-writable", Severity::kError,
                    directory->name + " " + directory->path + ": " + directory->error,
                    "ls -ld " + directory->path + "; grep " + directory->path + " /proc/mounts",
@@ -210,8 +212,11 @@ void check_hook(const Facts& facts, Findings& out) {
 void check_kubelet(const Facts& facts, Findings& out) {
   const Kubelet& kubelet = facts.kubelet;
   const Setup& setup = facts.setup;
-  check_directory_of_kubelet(facts, "kubeletPluginsDirectory", out);
-  check_directory_of_kubelet(facts, "kubeletRegistrarDirectory", out);
+  // In a pod the data directory alone is mounted, and what is above it is the read-only image's.
+  const Directory* data = find_directory(facts, "data directory");
+  const bool data_directory_is_made = data == nullptr || !data->exists;
+  check_directory_of_kubelet(facts, "kubeletPluginsDirectory", data_directory_is_made, out);
+  check_directory_of_kubelet(facts, "kubeletRegistrarDirectory", true, out);
   for (const auto& path :
        {dra::dra_socket_path(setup.data_directory),
         dra::registration_socket_path(setup.registrar_directory, setup.driver_name)}) {

@@ -198,6 +198,7 @@ const std::vector<Fault>& faults() {
        [](Facts& f) {
          directory(f, "kubeletPluginsDirectory").writable = false;
          directory(f, "kubeletPluginsDirectory").error = "Read-only file system";
+         directory(f, "data directory").exists = false;
        }},
       {"ReadOnlyCdi", "state-not-writable", S::kError, "/var/run/cdi",
        [](Facts& f) { directory(f, "cdiRoot").writable = false; }},
@@ -301,6 +302,13 @@ TEST(Checks, AVfInAPodIsNotJudgedByItsHiddenInterface) {
 TEST(Checks, TheRunDirectoryHasTwoNames) {
   Facts facts = good_facts();
   facts.runtime.cdi_directories = {"/run/cdi"};
+  EXPECT_EQ(text_of(findings_of(facts)), "");
+}
+
+// So it is in the pod of the chart.
+TEST(Checks, WhatLiesAboveTheDataDirectoryNeedNotBeWritable) {
+  Facts facts = good_facts();
+  directory(facts, "kubeletPluginsDirectory").writable = false;
   EXPECT_EQ(text_of(findings_of(facts)), "");
 }
 
