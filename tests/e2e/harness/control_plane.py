@@ -109,8 +109,12 @@ class ControlPlane:
         (base / "containerd.toml").write_text(CONTAINERD.format(base, self.runtime), encoding="utf-8")
         subprocess.run([sys.executable, HERE / "node/make_image.py", self.runtime / "busybox", base / "images.tar"], check=True)
         self._start_containerd()
-        subprocess.run([*self._ctr(), "images", "import", base / "images.tar"], check=True, capture_output=True)
+        self.import_images(base / "images.tar")
         return base / "containerd.sock"
+
+    def import_images(self, archive):
+        """The images of an OCI archive are on the node from now on, under the archive's names."""
+        subprocess.run([*self._ctr(), "images", "import", archive], check=True, capture_output=True)
 
     def _start_containerd(self):
         self._start("containerd", [self.runtime / "containerd", "-c", self.state / "n/containerd.toml"],

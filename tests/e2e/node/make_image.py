@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """make_image.py BUSYBOX OUT.tar: an OCI archive with one layer, a static busybox, under two names:
-test.local/pause:1 and test.local/busybox:1. Needs no network and no image tools."""
+test.local/pause:1 and test.local/busybox:1. Needs no network and no image tools. write() makes others of the kind."""
 import hashlib
 import io
 import json
 import sys
 import tarfile
 
-APPLETS = ("sh", "ls", "cat", "echo", "env", "ip", "ping", "sleep", "stat", "test", "grep", "true", "false")
+APPLETS = ("sh", "ls", "cat", "echo", "env", "ip", "ping", "sleep", "stat", "test", "grep", "true", "false", "install")
 NAMES = ("test.local/pause:1", "test.local/busybox:1")
 
 
@@ -16,7 +16,7 @@ def digest(content):
     return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
-def layer_of(busybox):
+def layer_of(busybox, more):
     layer = io.BytesIO()
     with tarfile.open(fileobj=layer, mode="w") as archive:
         def add(name, content=b"", kind=tarfile.REGTYPE, link=""):
@@ -29,6 +29,8 @@ def layer_of(busybox):
             add("bin/busybox", file.read())
         for applet in APPLETS:
             add("bin/" + applet, kind=tarfile.SYMTYPE, link="busybox")
+        for name, content in more.items():
+            add(name, content)
     return layer.getvalue()
 
 
@@ -37,8 +39,9 @@ def descriptor(media_type, content, **more):
             **more}
 
 
-def main(busybox, out):
-    layer = layer_of(busybox)
+def write(busybox, out, names=NAMES, more=()):
+    """more: files beside busybox, path → content."""
+    layer = layer_of(busybox, dict(more))
     config = json.dumps({
         "architecture": "amd64", "os": "linux",
         "config": {"Env": ["PATH=/bin"], "Cmd": ["/bin/sleep", "2147483647"]},
@@ -49,8 +52,8 @@ def main(busybox, out):
         "layers": [descriptor("layer.v1.tar", layer)]}).encode()
     index = json.dumps({"schemaVersion": 2, "manifests": [
         descriptor("manifest.v1+json", manifest, platform={"architecture": "amd64", "os": "linux"},
-                   annotations={"io.containerd.image.name": name, "org.opencontainers.image.ref.name": "1"})
-        for name in NAMES]}).encode()
+                   annotations={"io.containerd.image.name": name, "org.opencontainers.image.ref.name": name.rpartition(":")[2]})
+        for name in names]}).encode()
     files = {"oci-layout": b'{"imageLayoutVersion":"1.0.0"}', "index.json": index}
     files |= {"blobs/sha256/" + digest(blob).split(":")[1]: blob for blob in (config, manifest, layer)}
     with tarfile.open(out, "w") as archive:
@@ -61,4 +64,4 @@ def main(busybox, out):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    write(*sys.argv[1:])
