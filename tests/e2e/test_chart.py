@@ -95,6 +95,7 @@ def release(plane):
             plane.import_images(archive)
     made = Release(plane, api)
     try:
+        api.create_template("one-vf", one_vf())
         made.upgrade()
         yield made
     finally:
@@ -116,6 +117,7 @@ def leave_nothing(release):
     """What the release leaves on purpose goes, too: other files make their own."""
     api = release.api
     api.clean_pods()
+    or_none(api.resource.delete_namespaced_resource_claim_template, "one-vf", "default")
     if or_none(api.core.read_namespaced_service_account, f"{PREFIX}-service-account", NAMESPACE):
         release.uninstall()
     name = f"sriovresourcefilters.{DRIVER}"
@@ -145,7 +147,6 @@ def test_the_driver_is_ready_and_publishes(release):
 
 def test_an_upgrade_keeps_pods_and_claims(release):
     api = release.api
-    api.create_template("one-vf", one_vf())
     api.create_pod("before", ONE)
     before, old = api.running("before"), release.pod()
     [record], devices = release.claim_records(), cdi_files()
