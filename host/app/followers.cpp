@@ -133,6 +133,7 @@ void FilterFollower::hand_over() {
   filters.reserve(filters_.size());
   for (const auto& [name, filter] : filters_) filters.push_back(filter);
   std::vector<policy::NodeFilters::LeftOut> invalid;
+  invalid.reserve(invalid_.size());
   for (const auto& [name, left_out] : invalid_) invalid.push_back(left_out);
   handed_over_ = true;
   control_.set_filters(std::move(filters), std::move(invalid));

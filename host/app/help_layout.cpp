@@ -31,6 +31,7 @@ std::string usage_line(const CommandSpec& command, std::string_view verb,
 std::vector<std::string> usage_lines(const CommandSpec& command) {
   if (command.verbs.empty()) return {usage_line(command, "", command.operands)};
   std::vector<std::string> lines;
+  lines.reserve(command.verbs.size());
   for (const VerbSpec& verb : command.verbs)
     lines.push_back(usage_line(command, verb.name, verb.operands));
   return lines;

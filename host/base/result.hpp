@@ -143,11 +143,11 @@ class [[nodiscard]] Result<void> {
 
   [[nodiscard]] const Error& error() const& {
     assert(!ok());
-    return *error_;  // NOLINT(bugprone-unchecked-optional-access): REQUIRES !ok()
+    return *error_;
   }
   [[nodiscard]] Error&& error() && {
     assert(!ok());
-    return *std::move(error_);  // NOLINT(bugprone-unchecked-optional-access)
+    return *std::move(error_);
   }
 
  private:

@@ -173,7 +173,7 @@ class [[nodiscard]] Result<void> {
 
   [[nodiscard]] const Error& error() const {
     assert(!ok());
-    return *error_;  // NOLINT(bugprone-unchecked-optional-access): REQUIRES !ok()
+    return *error_;
   }
 
  private:
