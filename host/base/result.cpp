@@ -37,7 +37,8 @@ Error Error::with_context(std::string_view context) const {
 }
 
 Error Error::with_hint(std::string hint) const {
-  return {code_, message_, hint_.empty() ? std::move(hint) : hint_};
+  if (!hint_.empty()) return *this;
+  return {code_, message_, std::move(hint)};
 }
 
 std::string Error::to_string() const {

@@ -177,14 +177,13 @@ Result<const Json*> allocated_devices(const Json& object) {
   const Error not_allocated(
       Code::kFailedPrecondition, "it is not allocated",
       "the scheduler allocates a claim when it places the first pod that uses it");
-  const auto status = structure(object, "status", Json::value_t::object, "claim");
+  auto status = structure(object, "status", Json::value_t::object, "claim");
   if (!status) return status;
   if (*status == nullptr) return not_allocated;
-  const auto allocation = structure(**status, "allocation", Json::value_t::object, "status");
+  auto allocation = structure(**status, "allocation", Json::value_t::object, "status");
   if (!allocation) return allocation;
   if (*allocation == nullptr) return not_allocated;
-  const auto devices =
-      structure(**allocation, "devices", Json::value_t::object, "status.allocation");
+  auto devices = structure(**allocation, "devices", Json::value_t::object, "status.allocation");
   if (!devices) return devices;
   if (*devices == nullptr) return not_allocated;
   return devices;

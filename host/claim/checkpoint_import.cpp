@@ -158,7 +158,8 @@ Result<Record> adopted_record(const CheckpointClaim& claim, std::string_view dri
   Record record;
   record.state = RecordState::kPrepared;
   record.claim = claim.claim;
-  record.boot_id = is_undone(claim, inventory) ? kEarlierBoot : std::move(boot_id);
+  record.boot_id = std::move(boot_id);
+  if (is_undone(claim, inventory)) record.boot_id = kEarlierBoot;
   record.consumers = {{"pods", "", claim.pod_uid}};
   record.pod_uid = claim.pod_uid;
   for (const CheckpointDevice& device : claim.devices) {

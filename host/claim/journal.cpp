@@ -116,7 +116,7 @@ Status Journal::load() {
   return {};
 }
 
-void Journal::quarantine(const fs::path& file, Error why, std::string_view text) {
+void Journal::quarantine(const fs::path& file, const Error& why, std::string_view text) {
   Quarantined bad;
   bad.uid = file.stem();
   bad.reason = why.with_context("record " + file.native()).to_string();

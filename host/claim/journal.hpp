@@ -114,7 +114,7 @@ class Journal {
 
   Journal(std::filesystem::path directory, std::string boot_id);
   Status load();
-  void quarantine(const std::filesystem::path& file, Error why, std::string_view text);
+  void quarantine(const std::filesystem::path& file, const Error& why, std::string_view text);
   void load_quarantine();
   [[nodiscard]] std::filesystem::path path_of(std::string_view uid) const;
 

@@ -252,7 +252,7 @@ class PrepareTask : public std::enable_shared_from_this<PrepareTask> {
       return go(Step::kPlan);  // it goes with the first write; until then it says which interface
                                // names there were
     }
-    undo(context_, *known_, undo_deadline(), [self = shared_from_this()](Status undone) {
+    undo(context_, *known_, undo_deadline(), [self = shared_from_this()](const Status& undone) {
       if (!undone) {
         return self->failed(
             undone.error().with_context("what an earlier prepare left could not be undone"));

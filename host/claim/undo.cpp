@@ -234,7 +234,7 @@ void undo_in_background(RunnerContext& context, const std::string& uid,
       ->start();
 }
 
-void unprepare_claim(RunnerContext& context, ClaimRef claim, Deadline deadline,
+void unprepare_claim(RunnerContext& context, const ClaimRef& claim, Deadline deadline,
                      ClaimService::Unprepared done) {
   const auto wanted = [](const RecordPtr& record) { return record != nullptr; };
   const auto finished = [&context, claim, done = std::move(done)](Status status) {

@@ -26,7 +26,7 @@ void undo(RunnerContext& context, Record record, Deadline deadline,
 void undo_in_background(RunnerContext& context, const std::string& uid, std::function<void()> done);
 
 /// Unprepares one claim for kubelet.
-void unprepare_claim(RunnerContext& context, ClaimRef claim, Deadline deadline,
+void unprepare_claim(RunnerContext& context, const ClaimRef& claim, Deadline deadline,
                      ClaimService::Unprepared done);
 
 }  // namespace drasriov::claim

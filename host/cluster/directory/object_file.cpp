@@ -182,8 +182,9 @@ Result<std::vector<Json>> parse_documents(std::string_view text) {
   const auto parts = split(text);
   const bool quick = std::ranges::all_of(parts, [&](std::string_view part) {
     auto document = parse_quickly(part);
-    if (document) take_apart(*std::move(document), documents);
-    return document.has_value();
+    if (!document) return false;
+    take_apart(*std::move(document), documents);
+    return true;
   });
   if (quick) return documents;
 
