@@ -100,6 +100,11 @@ static_assert(sizeof(void*) == sizeof(long) && sizeof(void*) == sizeof(curl_off_
   void* const value = va_arg(arguments, void*); \
   va_end(arguments)
 
+// The signatures are libcurl's: clang minds that an enumeration is the last parameter before the "...".
+#ifdef __clang__
+#pragma clang diagnostic ignored "-Wvarargs"
+#endif
+
 extern "C" {
 
 void curl_easy_cleanup(CURL* easy) {
