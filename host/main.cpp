@@ -7,9 +7,10 @@
 
 #include "host/app/commands.hpp"
 
-namespace {
+namespace app = drasriov::app;
+namespace config = drasriov::config;
 
-using namespace drasriov;
+namespace {
 
 /// One function for each command.
 struct Dispatch {

@@ -34,7 +34,7 @@ void print_table(const std::vector<std::vector<std::string>>& rows, std::ostream
   }
 }
 
-std::string or_dash(std::string text) {
+std::string or_dash(const std::string& text) {
   return text.empty() ? "-" : text;
 }
 
