@@ -42,8 +42,12 @@ policy::Labels labels_of(const Json& object) {
   return labels;
 }
 
+void NodeFollower::resumed() {
+  last_failure_.clear();  // the next one is news again
+}
+
 void NodeFollower::replaced(const std::vector<Json>& objects) {
-  last_failure_.clear();
+  resumed();
   if (objects.empty()) {
     log_.warning("node " + node_name_ +
                      ": no such Node object, so no filter with a nodeSelector applies — hint: "
@@ -69,9 +73,13 @@ void NodeFollower::failed(const Error& error) {
                {{telemetry::key::kNode, node_name_}});
 }
 
-void FilterFollower::replaced(const std::vector<Json>& objects) {
+void FilterFollower::resumed() {
   last_failure_.clear();
   followed(true);
+}
+
+void FilterFollower::replaced(const std::vector<Json>& objects) {
+  resumed();
   Filters filters;
   invalid_.clear();
   for (const Json& object : objects) put(object, filters_, filters);

@@ -34,6 +34,7 @@ class NodeFollower final : public cluster::ReflectorObserver {
   void changed(const cluster::Json& object) override;
   void removed(const cluster::Json& object) override;
   void failed(const Error& error) override;
+  void resumed() override;
 
  private:
   Control& control_;
@@ -61,6 +62,7 @@ class FilterFollower final : public cluster::ReflectorObserver {
   void changed(const cluster::Json& object) override;
   void removed(const cluster::Json& object) override;
   void failed(const Error& error) override;
+  void resumed() override;
 
  private:
   using Filters = std::map<std::string, policy::ResourceFilter>;  ///< by name

@@ -94,6 +94,7 @@ class Reflector::Impl {
     std::uint64_t watch_number = 0;
     std::string version;  ///< empty = list first
     Backoff backoff;
+    bool has_failed = false;                           ///< since what was told last
     int failures = 0;                                  ///< of the watch, in a row
     Clock::time_point due = Clock::time_point::min();  ///< next attempt, when there is no watch
     bool overflowed = false;                           ///< guarded by Impl::mutex_
@@ -149,6 +150,7 @@ class Reflector::Impl {
         return;
       }
       subscription.version = list->resource_version;
+      subscription.has_failed = false;
       subscription.observer.replaced(list->items);
     }
     ++subscription.watch_number;
@@ -189,6 +191,7 @@ class Reflector::Impl {
       subscription.version = version;
     subscription.backoff.reset();
     subscription.failures = 0;
+    if (std::exchange(subscription.has_failed, false)) subscription.observer.resumed();
     switch (item.type) {
       case WatchEventType::kAdded:
       case WatchEventType::kModified: subscription.observer.changed(item.object); break;
@@ -205,6 +208,7 @@ class Reflector::Impl {
         subscription.failures = 0;
         subscription.version.clear();
       }
+      subscription.has_failed = true;
       subscription.observer.failed(error);
     }
     wait(subscription);

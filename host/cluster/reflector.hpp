@@ -29,6 +29,9 @@ class ReflectorObserver {
   /// The collection cannot be followed for now, and is tried again; what was told last stays.
   /// NOT_FOUND: the kind is not served (its CRD is missing). Called once for each failed attempt.
   virtual void failed(const Error& error) = 0;
+  /// After failed(): a watch goes on from where it was, and has told something (an event or a bookmark, within a
+  /// minute or two). Where a new list was needed replaced() says so instead.
+  virtual void resumed() {}
 };
 
 struct ReflectorSettings {

@@ -142,6 +142,24 @@ TEST_F(FollowersTest, WithoutTheRightToReadThemThereAreNoFilters) {
   EXPECT_TRUE(applied({"a=one", "b=two"})) << "what was known stays";
 }
 
+TEST_F(FollowersTest, AnOutageThatTheWatchSurvivesIsOverWhenItResumes) {
+  FilterFollower filters = filter_follower();
+  NodeFollower node(*control_, log_, "worker-1");
+  filters.replaced({});
+  const Error away(Code::kUnavailable, "watch: connection refused");
+  for (int outage = 1; outage <= 2; ++outage) {
+    for (int attempt = 0; attempt < 3; ++attempt) {
+      filters.failed(away);
+      node.failed(away);
+    }
+    EXPECT_NE(metrics_.text().find("drasriov_filters_followed 0"), std::string::npos);
+    EXPECT_EQ(log_.lines().size(), 2U * outage) << "each outage is said, each attempt is not";
+    filters.resumed();
+    node.resumed();
+    EXPECT_NE(metrics_.text().find("drasriov_filters_followed 1"), std::string::npos);
+  }
+}
+
 TEST_F(FollowersTest, WithoutTheCrdThereAreNoFilters) {
   control_->set_node_labels({});
   FilterFollower follower = filter_follower();

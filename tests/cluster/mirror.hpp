@@ -44,6 +44,12 @@ class Mirror final : public ReflectorObserver {
     changed_.notify_all();
   }
 
+  void resumed() override {
+    const MutexLock lock(mutex_);
+    ++resumptions_;
+    changed_.notify_all();
+  }
+
   /// Whether it comes to that in time.
   [[nodiscard]] ::testing::AssertionResult becomes(const State& state) {
     const auto until = std::chrono::steady_clock::now() + kPatience;
@@ -65,6 +71,10 @@ class Mirror final : public ReflectorObserver {
   [[nodiscard]] State state() {
     const MutexLock lock(mutex_);
     return state_;
+  }
+  [[nodiscard]] int resumptions() {
+    const MutexLock lock(mutex_);
+    return resumptions_;
   }
   [[nodiscard]] std::vector<Error> errors() {
     const MutexLock lock(mutex_);
@@ -88,6 +98,7 @@ class Mirror final : public ReflectorObserver {
   CondVar changed_;
   State state_ DRASRIOV_GUARDED_BY(mutex_);
   std::vector<Error> errors_ DRASRIOV_GUARDED_BY(mutex_);
+  int resumptions_ DRASRIOV_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace drasriov::cluster::testing

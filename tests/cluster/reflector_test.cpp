@@ -111,6 +111,7 @@ TEST_F(ReflectorTest, ResumesFromTheLastVersionIncludingBookmarks) {
   reflector_->stop();
   EXPECT_EQ(1, api_.lists) << "a watch that ends needs no new list";
   EXPECT_EQ(Messages{"connection reset"}, mirror_.messages());
+  EXPECT_EQ(1, mirror_.resumptions()) << "the end of the trouble is told, and told once";
 }
 
 TEST_F(ReflectorTest, ListsAnewWhenTheVersionIsGone) {
