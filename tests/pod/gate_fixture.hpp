@@ -137,6 +137,11 @@ class SandboxGateTest : public ::testing::Test {
     EXPECT_FALSE(std::filesystem::exists(node_.directory.path() / "attached" / claim.uid));
   }
 
+  void expect_nothing_left_soon(const claim::ClaimRef& claim) {
+    EXPECT_TRUE(eventually([&] { return attachments(claim).empty(); }));
+    expect_nothing_left(claim);
+  }
+
   claim::testing::Node node_;
   telemetry::KeptLog log_;
   PodSettings settings_;

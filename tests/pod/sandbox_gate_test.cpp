@@ -138,8 +138,7 @@ TEST_F(SandboxGateTest, AHangingPluginIsAnsweredInTimeAndCalledOff) {
   EXPECT_THAT(refused.error().to_string(), HasSubstr("plugin_request_timeout"));
   EXPECT_LT(took, seconds(3)) << "a later answer counts as success for the runtime";
   ASSERT_EQ(called_off.get_future().wait_for(seconds(10)), std::future_status::ready);
-  EXPECT_TRUE(eventually([&] { return attachments(claim).empty(); }));
-  expect_nothing_left(claim);
+  expect_nothing_left_soon(claim);
 }
 
 TEST_F(SandboxGateTest, ASuccessThatComesTooLateIsTakenBack) {
@@ -155,8 +154,7 @@ TEST_F(SandboxGateTest, ASuccessThatComesTooLateIsTakenBack) {
   go.set_value();
   EXPECT_TRUE(
       eventually([&] { return node_.recording.count("netconf.del 0000-08-00-2 s1") == 1; }));
-  EXPECT_TRUE(eventually([&] { return attachments(claim).empty(); }));
-  expect_nothing_left(claim);
+  expect_nothing_left_soon(claim);
 }
 
 TEST_F(SandboxGateTest, CancelEndsAnAttach) {
@@ -171,8 +169,7 @@ TEST_F(SandboxGateTest, CancelEndsAnAttach) {
   ASSERT_TRUE(eventually([&] { return !node_.netconf.attached().empty(); }));
   gate_->cancel(last_event_);
   EXPECT_EQ(answer.get().error().code(), Code::kAborted);
-  EXPECT_TRUE(eventually([&] { return attachments(claim).empty(); }));
-  expect_nothing_left(claim);
+  expect_nothing_left_soon(claim);
 }
 
 TEST_F(SandboxGateTest, AContainerMakesUpForAMissedSandbox) {

@@ -151,8 +151,7 @@ TEST_F(SandboxGateTest, ADetachThatFailsBlocksTheDeviceAndComesAgain) {
   EXPECT_FALSE(marked(claim, "s1")) << "no container may count on it";
   EXPECT_TRUE(node_.events->wait_for_event("DetachFailed"));
   broken = false;
-  EXPECT_TRUE(eventually([&] { return attachments(claim).empty(); }));
-  expect_nothing_left(claim);
+  expect_nothing_left_soon(claim);
 }
 
 TEST_F(SandboxGateTest, ADeviceThatIsGoneLikeItsSandboxIsNotWaitedFor) {
