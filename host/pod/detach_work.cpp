@@ -61,7 +61,8 @@ class DetachWork final : public ClaimsWork {
 
   void finish(const Status& status) {
     if (!status) {
-      auto next = std::make_shared<DetachWork>(context_, uid_, is_unfinished, backoff_, Done());
+      // Wanted as before: where the first write failed, the record says Attached as if nothing had been tried.
+      auto next = std::make_shared<DetachWork>(context_, uid_, wanted_, backoff_, Done());
       next->start_later(next->backoff_.next());
     }
     if (done_) done_(status);

@@ -154,6 +154,25 @@ TEST_F(SandboxGateTest, ADetachThatFailsBlocksTheDeviceAndComesAgain) {
   expect_nothing_left_soon(claim);
 }
 
+TEST_F(SandboxGateTest, ADetachThatTheJournalCannotRememberComesAgain) {
+  start();
+  const ClaimRef claim = prepared();
+  const auto pod = started("pod-a", "s1");
+  ASSERT_TRUE(send(Kind::kRunPodSandbox, pod));
+  const auto away = node_.directory.path() / "away";  // no write succeeds, as on a full disk
+  std::filesystem::rename(node_.claims(), away);
+  const Status failed = send(Kind::kStopPodSandbox, pod);
+  ASSERT_FALSE(failed);
+  EXPECT_THAT(failed.error().message(), HasSubstr("journal"));
+  ASSERT_EQ(attachments(claim).size(), 1U);
+  EXPECT_EQ(attachments(claim)[0].state, claim::AttachmentState::kAttached);
+  EXPECT_EQ(node_.recording.count("netconf.del 0000-08-00-2 s1"), 0U) << "not without a record";
+  EXPECT_TRUE(node_.events->wait_for_event("DetachFailed"));
+  std::filesystem::rename(away, node_.claims());
+  expect_nothing_left_soon(claim);
+  EXPECT_TRUE(node_.unprepare(claim));
+}
+
 TEST_F(SandboxGateTest, ADeviceThatIsGoneLikeItsSandboxIsNotWaitedFor) {
   start();
   const ClaimRef claim = prepared();
