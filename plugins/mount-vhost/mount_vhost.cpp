@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <system_error>
 #include <utility>
 
@@ -25,6 +26,8 @@ struct Node {
   const char* path;  ///< below /dev
 };
 constexpr std::array<Node, 2> kNodes = {{{"vhost_net", "vhost-net"}, {"tun", "net/tun"}}};
+
+constexpr const char* kSocketDir = "socketDir";  ///< key of the configuration and of the snapshot
 
 std::string variable(std::string_view device_name) {
   std::string name(device_name);
@@ -52,7 +55,10 @@ sdk::Result<std::unique_ptr<MountVhost>> MountVhost::create(sdk::Host host,
 
 sdk::Result<std::string> MountVhost::snapshot(const sdk::Call& /*call*/,
                                               const sdk::BindingRequest& /*request*/) {
-  return std::string();  // what is made is found by the names of claim and device
+  if (settings_.socket_dir.empty()) {
+    return std::string();
+  }
+  return nlohmann::json{{kSocketDir, settings_.socket_dir.native()}}.dump();
 }
 
 sdk::Status MountVhost::load(const sdk::Call& call, const std::string& module) {
@@ -95,7 +101,7 @@ sdk::Status MountVhost::prepare(const sdk::Call& call, const sdk::BindingRequest
   }
   if (!settings_.socket_dir.empty()) {
     const auto device = request.device().name();
-    const auto directory = socket_directory(settings_, request.claim_uid(), device);
+    const auto directory = socket_directory(settings_.socket_dir, request.claim_uid(), device);
     if (!directory) {
       return directory.error();
     }
@@ -111,13 +117,32 @@ sdk::Status MountVhost::prepare(const sdk::Call& call, const sdk::BindingRequest
   return sink.add_edits(edits.json());
 }
 
-sdk::Status MountVhost::unprepare(const sdk::Call& /*call*/, const sdk::BindingRequest& request,
-                                  std::string_view /*snapshot*/, std::string_view /*state*/) {
-  if (settings_.socket_dir.empty()) {
+sdk::Status MountVhost::unprepare(const sdk::Call& call, const sdk::BindingRequest& request,
+                                  std::string_view snapshot, std::string_view /*state*/) {
+  const auto kept = sdk::Config::parse(snapshot);
+  const auto made_in = kept ? kept->string(kSocketDir) : kept.error();
+  if (!made_in) {
+    return made_in.error().with_context("the snapshot of mount-vhost");
+  }
+  // Without one the claim has no directory, or is of a driver that kept none: then it is where they are now.
+  const fs::path socket_dir = *made_in ? fs::path(**made_in) : fs::path(settings_.socket_dir);
+  if (socket_dir.empty()) {
     return {};
   }
-  const auto directory = socket_directory(settings_, request.claim_uid(), request.device().name());
-  return directory ? remove_socket_directory(*directory) : sdk::Status(directory.error());
+  const auto directory = socket_directory(socket_dir, request.claim_uid(), request.device().name());
+  if (!directory) {
+    return directory.error();
+  }
+  std::error_code none;
+  if (*made_in && !fs::exists(socket_dir, none)) {
+    host_.log(call).warning(
+        "a claim's socket directory is left, if it is still there: the driver does not see the "
+        "socketDir "
+        "that it was made in — hint: remove " +
+        directory->parent_path().native() + " of the node by hand");
+    return {};
+  }
+  return remove_socket_directory(*directory);
 }
 
 }  // namespace drasriov::mount_vhost

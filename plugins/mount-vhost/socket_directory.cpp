@@ -17,6 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// fd() < 0: it could not be opened, errno says why.
 class Directory {
  public:
   explicit Directory(const fs::path& path)
@@ -50,13 +51,17 @@ sdk::Status make(const fs::path& directory, mode_t mode) {
 
 }  // namespace
 
-sdk::Result<fs::path> socket_directory(const Settings& settings, std::string_view claim_uid,
+sdk::Result<fs::path> socket_directory(const fs::path& socket_dir, std::string_view claim_uid,
                                        std::string_view device_name) {
+  if (!socket_dir.is_absolute()) {
+    return sdk::Error(sdk::Code::kInvalidArgument,
+                      "socketDir \"" + socket_dir.native() + "\" is no absolute path");
+  }
   if (!is_plain_name(claim_uid) || !is_plain_name(device_name)) {
     return sdk::Error(sdk::Code::kInvalidArgument,
                       "claim UID or device name cannot name a directory");
   }
-  return settings.socket_dir / claim_uid / device_name;
+  return socket_dir / claim_uid / device_name;
 }
 
 sdk::Status make_socket_directory(const Settings& settings, const fs::path& directory) {
@@ -90,12 +95,36 @@ sdk::Status make_socket_directory(const Settings& settings, const fs::path& dire
 }
 
 sdk::Status remove_socket_directory(const fs::path& directory) {
+  const fs::path of_claim = directory.parent_path();
+  const auto refused = [&of_claim](const char* why) {
+    return sdk::Error(sdk::Code::kFailedPrecondition,
+                      "remove " + of_claim.native() + ": it is " + why,
+                      "look what it is, and remove it by hand");
+  };
+  // Held open: whoever may write into socketDir cannot put another one in its place meanwhile.
+  const Directory opened(of_claim);
+  if (opened.fd() < 0) {
+    if (errno == ENOENT) {
+      return {};
+    }
+    return errno == ELOOP || errno == ENOTDIR
+               ? refused("not the directory that was made for the claim")
+               : sdk::errno_error(errno, "open " + of_claim.native());
+  }
+  struct stat status = {};
+  if (::fstat(opened.fd(), &status) != 0) {
+    return sdk::errno_error(errno, "stat " + of_claim.native());
+  }
+  if (status.st_uid != ::geteuid()) {
+    return refused("somebody else's");
+  }
   std::error_code error;
-  fs::remove_all(directory, error);  // follows no link (libstdc++ opens each step by descriptor)
+  // Follows no link (libstdc++ opens each step by descriptor) but this one.
+  fs::remove_all(fs::path("/proc/self/fd") / std::to_string(opened.fd()) / directory.filename(),
+                 error);
   if (error) {
     return sdk::errno_error(error.value(), "remove " + directory.native());
   }
-  const fs::path of_claim = directory.parent_path();
   if (::rmdir(of_claim.c_str()) != 0 && errno != ENOENT && errno != ENOTEMPTY && errno != EEXIST) {
     return sdk::errno_error(errno, "remove " + of_claim.native());
   }

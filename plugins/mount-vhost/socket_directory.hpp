@@ -13,16 +13,18 @@
 
 namespace drasriov::mount_vhost {
 
-/// kInvalidArgument when one of the names could leave the directory.
-[[nodiscard]] sdk::Result<std::filesystem::path> socket_directory(const Settings& settings,
-                                                                  std::string_view claim_uid,
-                                                                  std::string_view device_name);
+/// kInvalidArgument when socket_dir is no absolute path, or one of the names could leave it.
+[[nodiscard]] sdk::Result<std::filesystem::path> socket_directory(
+    const std::filesystem::path& socket_dir, std::string_view claim_uid,
+    std::string_view device_name);
 
 /// Made with owner, mode and label; one that is there gets them again. Errors name the path.
 [[nodiscard]] sdk::Status make_socket_directory(const Settings& settings,
                                                 const std::filesystem::path& directory);
 
-/// With all that is in it, and the claim's when this was its last. Success when it is not there.
+/// With all that is in it, and the claim's when this was its last. Success when it is not there. kFailedPrecondition when the
+/// claim's directory is none that this module has made: a link, or somebody else's; nothing is removed then.
+/// REQUIRES: `directory` is of socket_directory().
 [[nodiscard]] sdk::Status remove_socket_directory(const std::filesystem::path& directory);
 
 }  // namespace drasriov::mount_vhost

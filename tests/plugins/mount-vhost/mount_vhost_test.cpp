@@ -6,6 +6,7 @@
 #include <drasriov/sdk/testing/fake_host.hpp>
 #include <drasriov/sdk/testing/recorders.hpp>
 
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -141,6 +142,47 @@ TEST_F(MountVhostTest, ASocketDirectoryForTheClaimComesAndGoes) {
     EXPECT_TRUE(next_process.unprepare(host_.call(), request_.view(), "", "").ok());
     EXPECT_TRUE(fs::is_empty(sockets()));
   }
+}
+
+/// The configuration is another one when the claim is released: no directory is left behind.
+TEST_F(MountVhostTest, ADirectoryGoesFromWhereItWasMade) {
+  auto elsewhere = with_sockets();
+  elsewhere.socket_dir = sockets() / "elsewhere";
+  fs::create_directory(elsewhere.socket_dir);
+  const std::array<Settings, 3> later = {Settings(), elsewhere, with_sockets()};
+  for (const Settings& settings : later) {
+    sdk::testing::RecordedPrepare recorded;
+    const auto snapshot =
+        MountVhost(host_.host(), with_sockets(), modules_).snapshot(host_.call(), request_.view());
+    ASSERT_TRUE(snapshot.ok());
+    ASSERT_TRUE(prepare(with_sockets(), recorded).ok());
+    ASSERT_TRUE(fs::exists(sockets() / request_.claim_uid / "0000-11-10-2"));
+    MountVhost next_process(host_.host(), settings, modules_);
+    for (int i = 0; i < 2; ++i) {
+      EXPECT_TRUE(next_process.unprepare(host_.call(), request_.view(), *snapshot, "").ok());
+      EXPECT_FALSE(fs::exists(sockets() / request_.claim_uid));
+    }
+  }
+  EXPECT_THAT(host_.logs(), IsEmpty());
+}
+
+TEST_F(MountVhostTest, ADirectoryThatTheDriverCannotSeeIsNamed) {
+  MountVhost module(host_.host(), Settings(), modules_);
+  const std::string snapshot = Json{{"socketDir", (sockets() / "not-mounted").native()}}.dump();
+  EXPECT_TRUE(module.unprepare(host_.call(), request_.view(), snapshot, "").ok());
+  ASSERT_EQ(host_.logs().size(), 1U);
+  EXPECT_THAT(host_.logs().front().message,
+              HasSubstr((sockets() / "not-mounted" / request_.claim_uid).native()));
+}
+
+TEST_F(MountVhostTest, ASnapshotThatIsNoneRemovesNothing) {
+  sdk::testing::RecordedPrepare recorded;
+  ASSERT_TRUE(prepare(with_sockets(), recorded).ok());
+  MountVhost module(host_.host(), with_sockets(), modules_);
+  for (const char* snapshot : {"{", "[]", R"({"socketDir":1})", R"({"socketDir":"a"})"}) {
+    EXPECT_FALSE(module.unprepare(host_.call(), request_.view(), snapshot, "").ok()) << snapshot;
+  }
+  EXPECT_TRUE(fs::exists(sockets() / request_.claim_uid / "0000-11-10-2"));
 }
 
 TEST(SettingsTest, HaveTheDefaultsOfTheSchema) {

@@ -28,7 +28,7 @@ class SocketDirectoryTest : public ::testing::Test {
   ~SocketDirectoryTest() override { fs::remove_all(settings_.socket_dir); }
 
   [[nodiscard]] fs::path directory(std::string_view device = "0000-11-10-2") const {
-    return socket_directory(settings_, kUid, device).value();
+    return socket_directory(settings_.socket_dir, kUid, device).value();
   }
 
   Settings settings_;
@@ -37,9 +37,10 @@ class SocketDirectoryTest : public ::testing::Test {
 TEST_F(SocketDirectoryTest, NamesCannotLeaveTheDirectory) {
   EXPECT_EQ(directory(), settings_.socket_dir / kUid / "0000-11-10-2");
   for (const char* name : {"", ".", "..", "a/b", "../../etc", "a b"}) {
-    EXPECT_FALSE(socket_directory(settings_, name, "0000-11-10-2").ok()) << name;
-    EXPECT_FALSE(socket_directory(settings_, kUid, name).ok()) << name;
+    EXPECT_FALSE(socket_directory(settings_.socket_dir, name, "0000-11-10-2").ok()) << name;
+    EXPECT_FALSE(socket_directory(settings_.socket_dir, kUid, name).ok()) << name;
   }
+  EXPECT_FALSE(socket_directory("sockets", kUid, "0000-11-10-2").ok()) << "of wherever we run";
 }
 
 TEST_F(SocketDirectoryTest, HasModeAndOwner) {
@@ -88,6 +89,27 @@ TEST_F(SocketDirectoryTest, ALinkInItsPlaceIsRefused) {
   EXPECT_THAT(made.error().message(), HasSubstr(directory().native()));
   ASSERT_TRUE(remove_socket_directory(directory()).ok());
   EXPECT_TRUE(fs::exists("/tmp"));
+}
+
+TEST_F(SocketDirectoryTest, AClaimsDirectoryThatWeHaveNotMadeIsLeft) {
+  const fs::path elsewhere = settings_.socket_dir / "elsewhere";
+  fs::create_directories(elsewhere / "0000-11-10-2");
+  fs::create_directory_symlink(elsewhere, settings_.socket_dir / kUid);
+  const auto link = remove_socket_directory(directory());
+  ASSERT_FALSE(link.ok());
+  EXPECT_EQ(link.error().code(), sdk::Code::kFailedPrecondition);
+  EXPECT_EQ(link.error().message(), "remove " + (settings_.socket_dir / kUid).native() +
+                                        ": it is not the directory that was made for the claim");
+  EXPECT_TRUE(fs::exists(elsewhere / "0000-11-10-2"));
+
+  if (::geteuid() != 0) GTEST_SKIP() << "giving a directory away needs root";
+  fs::remove(settings_.socket_dir / kUid);
+  ASSERT_TRUE(make_socket_directory(settings_, directory()).ok());
+  ASSERT_EQ(::chown((settings_.socket_dir / kUid).c_str(), 107, 108), 0);
+  const auto foreign = remove_socket_directory(directory());
+  ASSERT_FALSE(foreign.ok());
+  EXPECT_THAT(foreign.error().message(), HasSubstr("somebody else's"));
+  EXPECT_TRUE(fs::exists(directory()));
 }
 
 TEST_F(SocketDirectoryTest, WithoutItsParentTheHintSaysWhichSetting) {
