@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "host/base/durable_file.hpp"
+#include "host/base/fault_point.hpp"
 #include "host/base/names.hpp"
 
 namespace drasriov::claim {
@@ -15,6 +16,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kSuffix = ".json";
 constexpr std::string_view kReasonSuffix = ".reason";
+constexpr std::string_view kPreviousSuffix = ".previous";
 constexpr const char* kQuarantine = "quarantine";
 
 /// A CNI configuration may hold secrets: nobody else reads the records.
@@ -33,6 +35,31 @@ Result<std::vector<fs::path>> record_files(const fs::path& directory) {
   }
   std::ranges::sort(files);
   return files;
+}
+
+fs::path previous_of(fs::path file) {
+  return file.replace_extension(kPreviousSuffix);
+}
+
+/// Before `file` is replaced. False: there is none yet, or the filesystem has no hard links.
+bool keep_previous(const fs::path& file) {
+  const fs::path previous = previous_of(file);
+  std::error_code refused;
+  fs::remove(previous, refused);
+  fs::create_hard_link(file, previous, refused);
+  return !refused;
+}
+
+/// Removes previous records whose record is not there: of a removal that was cut short.
+void remove_lone_previous(const fs::path& directory) {
+  std::error_code error;
+  std::vector<fs::path> lone;
+  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
+    fs::path file = it->path();
+    if (file.extension() != kPreviousSuffix) continue;
+    if (!fs::exists(file.replace_extension(kSuffix))) lone.push_back(it->path());
+  }
+  for (const fs::path& file : lone) fs::remove(file, error);
 }
 
 bool is_pod(const module::Consumer& consumer) {
@@ -93,6 +120,7 @@ Status Journal::load() {
       return std::move(removed).error();
   }
   load_quarantine();
+  remove_lone_previous(directory_);
   const auto files = record_files(directory_);
   if (!files) return files.error();
   for (const fs::path& file : *files) {
@@ -121,14 +149,14 @@ void Journal::quarantine(const fs::path& file, const Error& why, std::string_vie
   bad.uid = file.stem();
   bad.reason = why.with_context("record " + file.native()).to_string();
   bad.fresh = true;
-  auto claimed = decode_record(text, /*check_sum=*/false);
-  if (claimed && claimed->claim.uid == bad.uid) {
-    bad.claimed = std::make_shared<const Record>(std::move(*claimed));
-  }
+  bad.claimed = last_known(file, text);
   const fs::path folder = directory_ / kQuarantine;
   std::error_code error;
   if (auto made = make_directories(folder, kDirectoryMode); made) {
     fs::rename(file, folder / file.filename(), error);
+    const fs::path previous = previous_of(file);
+    std::error_code none;  // there may be none, and this start has read it
+    fs::rename(previous, folder / previous.filename(), none);
     // The reason is for a person; without it the file is still in quarantine.
     (void)replace_file(folder / (bad.uid + std::string(kReasonSuffix)), bad.reason + "\n",
                        Durability::kDurable);
@@ -152,12 +180,8 @@ void Journal::load_quarantine() {
     bad.reason =
         reason ? *reason : "record " + file.native() + ": in quarantine since an earlier start";
     while (bad.reason.ends_with('\n')) bad.reason.pop_back();
-    if (const auto text = read_file(file); text) {
-      auto claimed = decode_record(*text, /*check_sum=*/false);
-      if (claimed && claimed->claim.uid == bad.uid) {
-        bad.claimed = std::make_shared<const Record>(std::move(*claimed));
-      }
-    }
+    const auto text = read_file(file);
+    bad.claimed = last_known(file, text ? *text : std::string());
     const MutexLock lock(mutex_);
     quarantined_[bad.uid] = std::move(bad);
   }
@@ -334,15 +358,26 @@ void Journal::cancel_reservation(std::string_view uid) {
 
 Status Journal::write(RecordPtr record) {
   const std::string& uid = record->claim.uid;
-  if (auto ok = replace_file(path_of(uid), encode_record(*record), Durability::kDurable); !ok) {
+  const fs::path file = path_of(uid);
+  const std::string text = encode_record(*record);
+  const bool kept = keep_previous(file);
+  if (auto ok = replace_file(file, text, Durability::kDurable); !ok)
     return ok.error().with_context("journal");
+  if (!kept && record->state == RecordState::kPrepared) {
+    // After a power cut nothing of this boot is held: it need not be durable. Without it the record is as good.
+    (void)replace_file(previous_of(file), text, Durability::kAtomic);
   }
+  if (fault_leaves_out("journal.previous"))
+    (void)remove_file(previous_of(file), Durability::kAtomic);
   const MutexLock lock(mutex_);
   update(uid, [&](Entry& entry) { entry = {record, nullptr}; });
   return {};
 }
 
 Status Journal::erase(std::string_view uid) {
+  // First: a start that finds it alone takes it for what a cut short removal left.
+  std::error_code refused;
+  fs::remove(previous_of(path_of(uid)), refused);
   if (auto ok = remove_file(path_of(uid), Durability::kDurable); !ok) {
     return ok.error().with_context("journal");
   }
@@ -357,7 +392,7 @@ Status Journal::release_quarantined(std::string_view uid) {
     if (!quarantined_.contains(uid)) return {};
   }
   const fs::path folder = directory_ / kQuarantine;
-  for (const std::string_view suffix : {kSuffix, kReasonSuffix}) {
+  for (const std::string_view suffix : {kPreviousSuffix, kSuffix, kReasonSuffix}) {
     if (auto ok = remove_file(folder / std::string(uid).append(suffix), Durability::kDurable);
         !ok) {
       return ok.error().with_context("journal");
@@ -420,6 +455,17 @@ HeldSnapshot Journal::held() const {
   }
   held_snapshot_ = std::make_shared<const HeldDevices>(std::move(all));
   return held_snapshot_;
+}
+
+RecordPtr last_known(const fs::path& file, std::string_view text) {
+  const std::string uid = file.stem();
+  const auto about_it = [&uid](Result<Record> record) -> RecordPtr {
+    if (!record || record->claim.uid != uid) return nullptr;
+    return std::make_shared<const Record>(*std::move(record));
+  };
+  if (auto claimed = about_it(decode_record(text, /*check_sum=*/false))) return claimed;
+  const auto previous = read_file(previous_of(file));
+  return previous ? about_it(decode_record(*previous)) : nullptr;
 }
 
 Result<std::string> read_boot_id(const fs::path& proc) {

@@ -30,8 +30,8 @@ namespace drasriov::claim {
 struct Quarantined {
   std::string uid;     ///< from the file's name; may be no UID
   std::string reason;  ///< what is wrong, with the path
-  /// What the file says all the same when only its checksum is wrong: its devices stay held until
-  /// kubelet unprepares the claim. nullptr when it cannot be read at all.
+  /// What is known of it all the same, see last_known(): its devices stay held until kubelet
+  /// unprepares the claim. nullptr when nothing is.
   RecordPtr claimed;
   bool fresh = false;  ///< found in this start, not in an earlier one
 };
@@ -78,7 +78,8 @@ class Journal {
   void cancel_reservation(std::string_view uid) DRASRIOV_EXCLUDES(mutex_);
 
   /// Replaces the claim's record on disk, durably, then in memory. On failure both are as before.
-  /// REQUIRES: the claim's token.
+  /// Beside it stays `<claim uid>.previous` for last_known(): the record before it, or a copy when the first one is
+  /// Prepared. REQUIRES: the claim's token.
   [[nodiscard]] Status write(RecordPtr record) DRASRIOV_EXCLUDES(mutex_);
   /// Removes the claim's record, and a reservation. REQUIRES: the claim's token.
   [[nodiscard]] Status erase(std::string_view uid) DRASRIOV_EXCLUDES(mutex_);
@@ -142,6 +143,10 @@ class Journal {
   mutable HeldSnapshot held_snapshot_
       DRASRIOV_GUARDED_BY(mutex_);  ///< null = to be copied from held_
 };
+
+/// What a record that is damaged still tells of its claim, pods and devices: its own text when only the checksum is wrong,
+/// else `<claim uid>.previous` beside `file`. nullptr when neither can be read.
+[[nodiscard]] RecordPtr last_known(const std::filesystem::path& file, std::string_view text);
 
 /// <proc>/sys/kernel/random/boot_id.
 [[nodiscard]] Result<std::string> read_boot_id(const std::filesystem::path& proc);

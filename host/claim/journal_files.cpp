@@ -46,11 +46,7 @@ std::optional<JournalEntry> read_entry(const fs::path& file, Condition condition
     entry.condition = Condition::kDamaged;
     entry.reason = record.error().with_context("record " + file.native()).to_string();
   }
-  if (text) {
-    auto claimed = decode_record(*text, /*check_sum=*/false);
-    if (claimed && claimed->claim.uid == entry.uid)
-      entry.record = std::make_shared<const Record>(*std::move(claimed));
-  }
+  entry.record = last_known(file, text ? *text : std::string());
   return entry;
 }
 

@@ -62,13 +62,8 @@ class JournalTest : public ::testing::Test {
     EXPECT_TRUE(journal) << journal.error().to_string();
     return journal ? std::move(*journal) : nullptr;
   }
-  std::vector<std::string> files(const fs::path& folder) {
-    std::vector<std::string> names;
-    if (!fs::exists(folder)) return names;
-    for (const auto& entry : fs::directory_iterator(folder))
-      names.push_back(entry.path().filename());
-    std::ranges::sort(names);
-    return names;
+  static std::vector<std::string> files(const fs::path& folder) {
+    return testing::record_files(folder);
   }
   void put_text(const std::string& name, const std::string& text) {
     fs::create_directories((claims() / name).parent_path());
@@ -259,6 +254,53 @@ TEST_F(JournalTest, ADamagedRecordThatIsReadableStillBlocksItsDevices) {
   auto journal = open();
   ASSERT_TRUE(journal->release_quarantined("uid-9"));
   EXPECT_TRUE(journal->held()->empty());
+}
+
+class UnreadableRecord : public JournalTest, public ::testing::WithParamInterface<int> {};
+
+TEST_P(UnreadableRecord, StillHoldsWhatTheOneBesideItHolds) {
+  Record record = record_for(9, {3});
+  {
+    auto journal = open();
+    for (int earlier = 0; earlier < GetParam(); ++earlier) {
+      record.state = RecordState::kPreparing;
+      ASSERT_TRUE(journal->write(shared(record)));
+    }
+    record.state = RecordState::kPrepared;
+    ASSERT_TRUE(journal->write(shared(record)));
+    EXPECT_TRUE(fs::exists(claims() / "uid-9.previous"));
+  }
+  put_text("uid-9.json", "");
+  for (int start = 0; start < 2; ++start) {
+    auto journal = open();
+    ASSERT_EQ(journal->quarantined().size(), 1U);
+    ASSERT_NE(journal->quarantined()[0].claimed, nullptr);
+    EXPECT_EQ(journal->quarantined()[0].claimed->claim, record.claim);
+    EXPECT_EQ(journal->held()->at("0000-08-00-3")->state, "Quarantined");
+    EXPECT_EQ(journal->surroundings(object_for(record_for(1, {3}, "pod-b")))
+                  .holders.at("0000-08-00-3")
+                  .claim,
+              record.claim);
+    EXPECT_THAT(files(claims()), ElementsAre("quarantine"));
+  }
+  auto journal = open();
+  ASSERT_TRUE(journal->release_quarantined("uid-9"));
+  EXPECT_TRUE(journal->held()->empty());
+  EXPECT_THAT(files(claims() / "quarantine"), IsEmpty());
+}
+
+INSTANTIATE_TEST_SUITE_P(EarlierWrites, UnreadableRecord, ::testing::Values(0, 1, 2));
+
+TEST_F(JournalTest, ThePreviousRecordGoesWithItsRecord) {
+  auto journal = open();
+  ASSERT_TRUE(journal->write(shared(record_for(1, {0}))));
+  ASSERT_TRUE(journal->write(shared(record_for(1, {0}))));
+  ASSERT_TRUE(journal->erase("uid-1"));
+  EXPECT_THAT(files(claims()), IsEmpty());
+  put_text("uid-2.previous", encode_record(record_for(2, {1})));
+  journal = open();
+  EXPECT_TRUE(journal->quarantined().empty()) << "of a removal that was cut short";
+  EXPECT_THAT(files(claims()), IsEmpty());
 }
 
 TEST_F(JournalTest, TemporaryFilesOfAKilledWriteGo) {

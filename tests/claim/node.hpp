@@ -22,6 +22,19 @@
 
 namespace drasriov::claim::testing {
 
+/// Names of the files in `folder`, sorted; none when it is not there. A previous record beside its record is left out.
+inline std::vector<std::string> record_files(const std::filesystem::path& folder) {
+  std::vector<std::string> names;
+  std::error_code missing;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, missing)) {
+    std::filesystem::path record = entry.path();
+    if (record.extension() == ".previous" && exists(record.replace_extension(".json"))) continue;
+    names.push_back(entry.path().filename());
+  }
+  std::ranges::sort(names);
+  return names;
+}
+
 /// Parameters of claims, and the first devices of every Node.
 inline const Json kVfio = {{"driver", "vfio-pci"}};
 inline const Json kBoth = {{"driver", "vfio-pci"}, {"addVhostMount", true}};
@@ -258,13 +271,7 @@ class Node {
   }
   [[nodiscard]] std::filesystem::path claims() const { return directory.path() / "claims"; }
   /// Names of the files in the journal's folder, sorted.
-  [[nodiscard]] std::vector<std::string> journal_files() const {
-    std::vector<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator(claims()))
-      names.push_back(entry.path().filename());
-    std::ranges::sort(names);
-    return names;
-  }
+  [[nodiscard]] std::vector<std::string> journal_files() const { return record_files(claims()); }
   /// Nothing of any claim is left anywhere.
   void expect_pristine() const {
     EXPECT_EQ(journal_files(), std::vector<std::string>());

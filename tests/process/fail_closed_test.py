@@ -56,6 +56,7 @@ ROWS = {
     "netns-deleted": "detach.identity",
     "cdi-removed": "specs.rewrite",
     "journal-unreadable": "gate.quarantine",
+    "journal-cut-short": "journal.previous",
     "hook-missing": "hook",
     "runtime-restarted": "gate.reconcile",
     "node-rebooted": "record",
@@ -356,13 +357,22 @@ class FailClosedTest(unittest.TestCase):
         self.end_claim(claim)
 
     def test_journal_unreadable(self):
+        def wrong_name(file):
+            text = file.read().replace("net1", "net2")
+            file.seek(0)
+            file.write(text)
+
+        self.refuses_what_a_damaged_record_holds(wrong_name)
+
+    def test_journal_cut_short(self):
+        self.refuses_what_a_damaged_record_holds(lambda file: file.truncate(0))
+
+    def refuses_what_a_damaged_record_holds(self, damage):
         claim, ids, pod = self.ready()
         self.kill_driver()
         self.runtime.run_sandbox(pod)
         with open(self.record(claim), "r+", encoding="utf-8") as file:
-            text = file.read().replace("net1", "net2")
-            file.seek(0)
-            file.write(text)
+            damage(file)
         self.start_driver()
         self.wait_for_event("RecordQuarantined")
         self.assert_refused(pod, ids, "the driver's record of claim default/net is damaged")
