@@ -116,6 +116,20 @@ publish::EventSink event_sink(Driver& driver) {
   return [&events = *driver.events](publish::Event event) { events.write(std::move(event)); };
 }
 
+/// Before the container runtime can ask: the records say which pods need the driver, all others pass from the start.
+Status open_journal(Driver& driver) {
+  auto boot_id = claim::read_boot_id(driver.config.roots.proc);
+  if (!boot_id) return boot_id.error();
+  auto journal = claim::Journal::open(driver.config.data_directory() / "claims", *boot_id);
+  if (!journal) return journal.error();
+  driver.journal = *std::move(journal);
+  for (const claim::Quarantined& record : driver.journal->quarantined()) {
+    driver.log.error("claim record " + record.uid + " is in quarantine: " + record.reason);
+  }
+  driver.sandboxes.emplace(*driver.journal, claim::pods_to_import(driver.config.data_directory()));
+  return {};
+}
+
 Status load_modules(Driver& driver) {
   module::MachinePaths paths;
   paths.roots = driver.config.roots;
@@ -156,7 +170,7 @@ void warn_of_missing_capabilities(Driver& driver) {
 
 Status start_modules(Driver& driver) {
   for (module::RuntimeHooks* hooks : driver.registry->modules().runtime_hooks) {
-    hooks->set_events(driver.sandboxes);
+    hooks->set_events(*driver.sandboxes);
   }
   if (auto started = driver.registry->start(); !started) {
     driver.events->write(module_event({}, started.error(), driver.config.node_name));
@@ -246,14 +260,6 @@ Status runtime_gate(const module::Modules& modules, const pod::SandboxGate& sand
 }
 
 Status make_claims(Driver& driver) {
-  auto boot_id = claim::read_boot_id(driver.config.roots.proc);
-  if (!boot_id) return boot_id.error();
-  auto journal = claim::Journal::open(driver.config.data_directory() / "claims", *boot_id);
-  if (!journal) return journal.error();
-  driver.journal = *std::move(journal);
-  for (const claim::Quarantined& record : driver.journal->quarantined()) {
-    driver.log.error("claim record " + record.uid + " is in quarantine: " + record.reason);
-  }
   driver.attacher.emplace(claim::AttacherParts{
       .modules = driver.registry->modules(),
       .journal = *driver.journal,
@@ -294,14 +300,14 @@ Status make_claims(Driver& driver) {
                           Deadline deadline) { return networks.get(key, deadline); },
           .inventory = [&control = *driver.control] { return control.inventory(); },
           .runtime =
-              [&driver] { return runtime_gate(driver.registry->modules(), driver.sandboxes); },
+              [&driver] { return runtime_gate(driver.registry->modules(), *driver.sandboxes); },
           .events = *driver.reporter});
   return {};
 }
 
 void stop_claims(Driver& driver) {
+  // Until the modules end the runtime is answered all the same: only a pod whose network is missing is refused.
   driver.queue->stop();
-  driver.sandboxes.end();
   driver.reporter->stop(kReportBudget);
 }
 
@@ -317,8 +323,7 @@ Status install_hook(Driver& driver) {
 /// It goes with the last claim: documents of claims that are left name it, and their containers may start while no driver
 /// runs.
 void remove_hook(Driver& driver) {
-  const bool known = driver.journal != nullptr;
-  if (!known || !driver.journal->all().empty() || !driver.journal->quarantined().empty()) return;
+  if (!driver.journal->all().empty() || !driver.journal->quarantined().empty()) return;
   if (auto removed = driver.hook.remove(); !removed) driver.log.warning(removed.error());
 }
 
@@ -355,8 +360,7 @@ Status import_claims(Driver& driver) {
 /// What a node without claims serves does not depend on its devices: kubelet finds the driver while
 /// the machine is still being looked at, and a claim that comes that early waits for it.
 Status recover_claims(Driver& driver) {
-  // The records say which pods must wait; all others start while the claims are being finished.
-  driver.sandboxes.serve(
+  driver.sandboxes->serve(
       {}, pod::PodParts{.queue = *driver.queue,
                         .journal = *driver.journal,
                         .attacher = *driver.attacher,
@@ -467,6 +471,7 @@ constexpr std::array kSteps = {
     Step<Driver>{"serve status", serve_status, end_status},
     Step<Driver>{"open the cluster", open_cluster, nullptr},
     Step<Driver>{"write events", write_events, end_events},
+    Step<Driver>{"open the journal", open_journal, nullptr},
     Step<Driver>{"load modules", load_modules, nullptr},
     Step<Driver>{"start modules", start_modules, stop_modules},
     Step<Driver>{"make the slice writer", make_slice_writer, nullptr},
@@ -474,7 +479,7 @@ constexpr std::array kSteps = {
     Step<Driver>{"watch the machine", watch_machine, nullptr},
     Step<Driver>{"follow the cluster", follow_cluster, unfollow_cluster},
     Step<Driver>{"install the hook", install_hook, remove_hook},
-    Step<Driver>{"open the journal", make_claims, stop_claims},
+    Step<Driver>{"make the claims", make_claims, stop_claims},
     Step<Driver>{"make kubelet's endpoint", make_endpoint, nullptr},
     Step<Driver>{"look at the machine", start_publishing, stop_publishing},
     Step<Driver>{"import the Go driver's claims", import_claims, nullptr},

@@ -64,13 +64,13 @@ struct Driver {
   std::unique_ptr<cluster::ClusterApi> cluster;
   std::optional<publish::EventWriter> events;
   std::optional<module::HostServices> services;
-  pod::SandboxGate sandboxes;
+  std::unique_ptr<claim::Journal> journal;
+  std::optional<pod::SandboxGate> sandboxes;
   std::unique_ptr<module::ModuleRegistry> registry;
   std::atomic<bool> slices_published{false};
   std::optional<publish::SliceWriter> slices;
   std::optional<Control> control;
   std::optional<Followers> followers;
-  std::unique_ptr<claim::Journal> journal;
   std::optional<claim::Attacher> attacher;
   std::optional<claim::WorkQueue> queue;
   std::optional<publish::ClaimReporter> reporter;

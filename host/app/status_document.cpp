@@ -82,7 +82,7 @@ json readiness(const Driver& driver) {
   add("SlicesPublished", driver.slices_published, "not all ResourceSlices have been written yet");
   const module::Modules& roles = driver.registry->modules();
   if (!roles.runtime_hooks.empty()) {
-    const Status runtime = driver.sandboxes.runtime_ready();
+    const Status runtime = driver.sandboxes->runtime_ready();
     add("RuntimeConnected", runtime.ok(), runtime ? "" : runtime.error().to_string());
   }
   return {{"ready", ready}, {"conditions", std::move(conditions)}};

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -33,6 +34,11 @@ struct CheckpointImport {
 
 /// Whether there is something to import.
 [[nodiscard]] bool has_checkpoint(const std::filesystem::path& data_directory);
+
+/// Says of a pod's UID whether the file that is there now names it. A file that cannot be read names nobody: of such a
+/// one nothing is imported either.
+[[nodiscard]] std::function<bool(std::string_view pod_uid)> pods_to_import(
+    const std::filesystem::path& data_directory);
 
 /// Imports `<data_directory>/checkpoint.json`, then renames it to `checkpoint.json.imported`. A
 /// damaged file goes to the journal's quarantine as `checkpoint-<UTC>.json`, and a claim that is

@@ -84,7 +84,11 @@ class LastOf {
 
 }  // namespace
 
-SandboxGate::SandboxGate() = default;
+SandboxGate::SandboxGate(const claim::Journal& journal,
+                         std::function<bool(std::string_view)> to_import)
+    : journal_(journal),
+      to_import_(std::move(to_import)) {}
+
 SandboxGate::~SandboxGate() = default;
 
 SandboxGate::Context SandboxGate::context() const {
@@ -99,11 +103,6 @@ void SandboxGate::serve(PodSettings settings, PodParts parts) {
     context_ = std::move(context);
   }
   reconcile();
-}
-
-void SandboxGate::end() {
-  const MutexLock lock(mutex_);
-  context_ = nullptr;
 }
 
 Status SandboxGate::runtime_ready() const {
@@ -160,22 +159,22 @@ void SandboxGate::cancel(std::uint64_t event_id) {
 
 void SandboxGate::start(std::uint64_t id, const module::RuntimeEvent& event, Reply reply) {
   const module::Sandbox& sandbox = event.sandbox;
-  const Context context = this->context();
-  if (!context) {
-    return reply(Error(
-        Code::kUnavailable,
-        describe(sandbox.pod) + ": the SR-IOV driver is starting and does not know its claims yet",
-        "the runtime tries again by itself"));
-  }
-  const claim::Journal& journal = context->parts.journal;
-  const auto bad = journal.quarantined_network_of(sandbox.pod.uid);
+  const auto bad = journal_.quarantined_network_of(sandbox.pod.uid);
   if (bad && !fault_leaves_out("gate.quarantine")) {
     return reply(Error(Code::kDataLoss,
                        describe(sandbox.pod) + ": the driver's record of claim " +
                            bad->to_string() + " is damaged, its network cannot be attached",
                        "delete the pod: the claim is then released and prepared anew"));
   }
-  const auto records = journal.network_claims_of(sandbox.pod.uid);
+  const auto records = journal_.network_claims_of(sandbox.pod.uid);
+  const Context context = this->context();
+  if (!context) {
+    if (records.empty() && !(to_import_ && to_import_(sandbox.pod.uid))) return reply({});
+    return reply(Error(
+        Code::kUnavailable,
+        describe(sandbox.pod) + ": the SR-IOV driver is starting and cannot attach its network yet",
+        "kubelet tries again by itself"));
+  }
   if (all_attached(*context, records, sandbox.pod.sandbox_id)) return reply({});
   if (sandbox.netns_path.empty()) {
     return reply(Error(Code::kFailedPrecondition,
@@ -194,8 +193,8 @@ void SandboxGate::start(std::uint64_t id, const module::RuntimeEvent& event, Rep
 void SandboxGate::stop(const module::Sandbox& sandbox, Reply reply) {
   const std::string& id = sandbox.pod.sandbox_id;
   const Context context = this->context();
-  // Not serving yet: serve() finds that the sandbox is gone.
-  if (!context) return reply({});
+  // Not serving, or not any more: the next serve() finds that the sandbox is gone.
+  if (!context || context->parts.queue.stopping()) return reply({});
   std::vector<std::string> uids;
   for (const claim::RecordPtr& record : context->parts.journal.network_claims_of(sandbox.pod.uid)) {
     if (in_sandbox(*record, id)) uids.push_back(record->claim.uid);

@@ -7,12 +7,15 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "host/base/result.hpp"
 #include "host/base/thread_annotations.hpp"
+#include "host/claim/journal.hpp"
 #include "host/module/interfaces.hpp"
 #include "host/pod/live_sandboxes.hpp"
 #include "host/pod/pod_context.hpp"
@@ -23,15 +26,15 @@ class AttachHandle;
 
 class SandboxGate final : public module::RuntimeEvents {
  public:
-  SandboxGate();
+  /// `journal` outlives the last event: it says which pods have a claim with a network. All others pass at any time.
+  /// `to_import`: whether a pod may have a claim that comes into the journal only before serve().
+  explicit SandboxGate(const claim::Journal& journal,
+                       std::function<bool(std::string_view pod_uid)> to_import = {});
   ~SandboxGate() override;
 
-  /// Pods can be judged from now on: the claims' records have been read. Before it, every sandbox and container is refused:
-  /// it may be one that must not start. Makes up for what was missed: devices of sandboxes that are gone are taken back,
-  /// those of live ones attached.
+  /// Claims are attached and detached from now on; before it, and when the queue has stopped, pods that need it are
+  /// refused. Makes up for what was missed: devices of sandboxes that are gone are taken back, those of live ones attached.
   void serve(PodSettings settings, PodParts parts) DRASRIOV_EXCLUDES(mutex_);
-  /// As before serve(). REQUIRES: the queue has stopped.
-  void end() DRASRIOV_EXCLUDES(mutex_);
 
   /// Success while a runtime is connected and has told its live sandboxes.
   [[nodiscard]] Status runtime_ready() const;
@@ -50,6 +53,8 @@ class SandboxGate final : public module::RuntimeEvents {
   /// Compares the records with the live sandboxes, on the queue.
   void reconcile() DRASRIOV_EXCLUDES(mutex_);
 
+  const claim::Journal& journal_;
+  const std::function<bool(std::string_view)> to_import_;
   LiveSandboxes live_;
   mutable Mutex mutex_;
   Context context_ DRASRIOV_GUARDED_BY(mutex_);

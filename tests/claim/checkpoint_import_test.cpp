@@ -110,6 +110,16 @@ TEST_F(CheckpointImportTest, WithoutAFileNothingHappens) {
   EXPECT_THAT(files(), IsEmpty());
 }
 
+TEST_F(CheckpointImportTest, SaysWhichPodsWaitForIt) {
+  const auto waits = pods_to_import(node.directory.path());
+  const Json pods = Json::parse(go_checkpoint(kFirstName))["v1"]["preparedClaimsByPodUID"];
+  ASSERT_FALSE(pods.empty());
+  for (const auto& [uid, claims] : pods.items()) EXPECT_TRUE(waits(uid)) << uid;
+  EXPECT_FALSE(waits("00000000-0000-4000-8000-00000000ffff"));
+  fs::remove(file());
+  EXPECT_FALSE(pods_to_import(node.directory.path())(pods.begin().key()));
+}
+
 TEST_F(CheckpointImportTest, TakesOverAnswersAlikeAndPutsEverythingBack) {
   const auto outcome = imported();
   EXPECT_TRUE(outcome.found);

@@ -46,7 +46,7 @@ class SandboxGateTest : public ::testing::Test {
 
   void start() {
     ASSERT_TRUE(node_.start());
-    gate_ = std::make_unique<SandboxGate>();
+    gate_ = std::make_unique<SandboxGate>(*node_.journal);
     serve();
   }
   void serve() {
@@ -60,7 +60,6 @@ class SandboxGateTest : public ::testing::Test {
   }
   void stop() {
     if (node_.queue) node_.queue->stop();
-    if (gate_) gate_->end();
     node_.stop();
     gate_.reset();
   }

@@ -23,8 +23,9 @@ using testing::kVf;
 using testing::sandbox;
 using testing::SandboxGateTest;
 
-TEST(SandboxGate, IsReadyWhileARuntimeIsSynchronised) {
-  SandboxGate gate;
+TEST_F(SandboxGateTest, IsReadyWhileARuntimeIsSynchronised) {
+  start();
+  SandboxGate& gate = *gate_;
   const auto tell = [&](Kind kind, const std::string& source) {
     module::RuntimeEvent event;
     event.kind = kind;
@@ -40,18 +41,45 @@ TEST(SandboxGate, IsReadyWhileARuntimeIsSynchronised) {
   EXPECT_FALSE(gate.runtime_ready());
 }
 
-TEST(SandboxGate, RefusesEverythingUntilClaimsAreKnown) {
-  SandboxGate gate;
+TEST_F(SandboxGateTest, BeforeItServesOnlyPodsWithANetworkClaimAreRefused) {
+  start();
+  prepared();
+  ASSERT_TRUE(node_.prepare(node_.add_claim(2, {4})));
+  const std::string imported = "uid-of-imported";
+  gate_ = std::make_unique<SandboxGate>(*node_.journal,
+                                        [&](std::string_view uid) { return uid == imported; });
   for (const Kind kind : {Kind::kRunPodSandbox, Kind::kCreateContainer}) {
-    module::RuntimeEvent event;
-    event.kind = kind;
-    event.sandbox = sandbox("pod-a", "s1");
-    std::optional<Status> refused;
-    (void)gate.submit(std::move(event), [&](const Status& status) { refused = status; });
-    ASSERT_TRUE(refused && !*refused);
-    EXPECT_EQ("pod tenant/pod-a: the SR-IOV driver is starting and does not know its claims yet",
-              refused->error().message());
+    EXPECT_TRUE(send(kind, started("stranger", "s2"))) << "a pod without devices";
+    for (const std::string pod : {"pod-a", "imported"}) {
+      const Status refused = send(kind, started(pod, "s1"));
+      ASSERT_FALSE(refused) << pod;
+      EXPECT_EQ(refused.error().code(), Code::kUnavailable);
+      EXPECT_EQ(refused.error().message(),
+                "pod tenant/" + pod +
+                    ": the SR-IOV driver is starting and cannot attach its network yet");
+    }
   }
+  EXPECT_TRUE(send(Kind::kStopPodSandbox, sandbox("pod-a", "s1")));
+  serve();
+  EXPECT_TRUE(send(Kind::kRunPodSandbox, started("pod-a", "s3")));
+}
+
+TEST_F(SandboxGateTest, WhenTheQueueHasStoppedOnlyPodsThatMissTheirNetworkAreRefused) {
+  start();
+  const ClaimRef claim = prepared();
+  prepared(2, {5}, {"pod-b"});
+  const auto attached = started("pod-a", "s1");
+  ASSERT_TRUE(send(Kind::kRunPodSandbox, attached));
+  node_.queue->stop();
+  for (const Kind kind : {Kind::kRunPodSandbox, Kind::kCreateContainer}) {
+    EXPECT_TRUE(send(kind, started("stranger", "s2"))) << "a pod without devices";
+    const Status refused = send(kind, started("pod-b", "s3"));
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().message(), "pod tenant/pod-b: the driver is stopping");
+  }
+  EXPECT_TRUE(send(Kind::kCreateContainer, attached)) << "it has what it needs";
+  EXPECT_TRUE(send(Kind::kStopPodSandbox, attached)) << "the next start takes the device back";
+  EXPECT_EQ(attachments(claim).size(), 1U);
 }
 
 TEST_F(SandboxGateTest, AttachesBeforeTheSandboxStartsAndDetachesWhenItStops) {
