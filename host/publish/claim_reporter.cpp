@@ -125,6 +125,10 @@ class ClaimReporter::Impl {
       if (!found) return give_up_or_retry(std::move(status), found.error());
       previous = *std::move(found);
     }
+    {
+      const MutexLock lock(mutex_);
+      if (was_forgotten(status.claim.uid)) return;
+    }
     Json object = claim_status_object(status.claim, status.devices, previous,
                                       std::chrono::system_clock::now());
     if (previous.is_object() && previous["status"] == object["status"]) {
@@ -156,7 +160,13 @@ class ClaimReporter::Impl {
     if (error.code() == Code::kInvalidArgument) return;  // the same again would be refused again
     status.due = Clock::now() + status.backoff.next();
     const MutexLock lock(mutex_);
+    if (was_forgotten(status.claim.uid)) return;
     statuses_.try_emplace(status.claim.uid, std::move(status));  // a newer one wins
+  }
+
+  /// Whether the claim was forgotten since its status that is being written left the queue.
+  [[nodiscard]] bool was_forgotten(const std::string& uid) const DRASRIOV_REQUIRES(mutex_) {
+    return std::ranges::find(forgotten_, uid) != forgotten_.end();
   }
 
   const ClaimReporterSettings settings_;

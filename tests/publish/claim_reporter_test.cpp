@@ -112,6 +112,28 @@ TEST_F(ClaimReporterTest, ForgottenClaimsAreWrittenAnew) {
   EXPECT_TRUE(api_.sees({"apply by d.example.com c1 True", "apply by d.example.com c1 True"}));
 }
 
+TEST_F(ClaimReporterTest, AStatusInFlightIsNotTriedAgainForAForgottenClaim) {
+  api_.fail_next(Code::kUnavailable);
+  start();
+  api_.during_next([&] { reporter_->forgotten(kClaim); });
+  reporter_->status(kClaim, {device(true)});
+  ASSERT_TRUE(api_.sees({"apply by d.example.com c1 True -> UNAVAILABLE"}));
+  reporter_->status({"ns", "c2", "uid-2"}, {device(true)});
+  reporter_->stop(20s);  // ends when nothing waits
+  EXPECT_TRUE(api_.sees(
+      {"apply by d.example.com c1 True -> UNAVAILABLE", "apply by d.example.com c2 True"}));
+}
+
+TEST_F(ClaimReporterTest, AClaimThatIsForgottenWhileItIsReadIsNotWritten) {
+  api_.store(Json{{"metadata", {{"uid", kClaim.uid}}}});
+  start();
+  api_.during_next([&] { reporter_->forgotten(kClaim); });
+  reporter_->recovered(kClaim, {device(true)});
+  ASSERT_TRUE(api_.sees({"get resourceclaims ns/c1"}));
+  reporter_->stop(20s);
+  EXPECT_TRUE(api_.sees({"get resourceclaims ns/c1"}));
+}
+
 TEST_F(ClaimReporterTest, RetriesWhatMayPassAndDropsWhatCannot) {
   for (const Code code : {Code::kUnavailable, Code::kResourceExhausted, Code::kPermissionDenied})
     api_.fail_next(code);

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -63,6 +64,11 @@ class RecordingApi final : public cluster::ClusterApi {
     return unused();
   }
 
+  /// What happens while the next call is under way.
+  void during_next(std::function<void()> happens) {
+    const MutexLock lock(mutex_);
+    during_next_ = std::move(happens);
+  }
   void fail_next(Code code) {
     const MutexLock lock(mutex_);
     errors_.push_back(code);
@@ -86,6 +92,12 @@ class RecordingApi final : public cluster::ClusterApi {
  private:
   static Error unused() { return {Code::kUnimplemented, "not part of this test"}; }
   Result<Json> write(std::string call, const Json& object) {
+    std::function<void()> happens;
+    {
+      const MutexLock lock(mutex_);
+      happens = std::exchange(during_next_, nullptr);
+    }
+    if (happens) happens();
     const MutexLock lock(mutex_);
     changed_.notify_all();
     if (!errors_.empty()) {
@@ -100,6 +112,7 @@ class RecordingApi final : public cluster::ClusterApi {
   Mutex mutex_;
   CondVar changed_;
   Calls calls_ DRASRIOV_GUARDED_BY(mutex_);
+  std::function<void()> during_next_ DRASRIOV_GUARDED_BY(mutex_);
   std::deque<Code> errors_ DRASRIOV_GUARDED_BY(mutex_);
   Json stored_ DRASRIOV_GUARDED_BY(mutex_);
 };
