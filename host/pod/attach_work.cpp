@@ -48,6 +48,14 @@ std::vector<std::string> claims_of(const PodContext& context, const module::Pod&
   return uids;
 }
 
+void replace_all(std::string& text, std::string_view what, std::string_view by) {
+  for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + by.size()))
+    text.replace(at, what.size(), by);
+}
+
+/// Runtimes make 64 digits; what is much shorter may be a part of any word.
+constexpr std::size_t kShortestSandboxId = 32;
+
 class AttachWork final : public ClaimsWork, public AttachHandle {
  public:
   AttachWork(const PodContext& context, Occasion occasion, const module::Sandbox& sandbox,
@@ -239,16 +247,25 @@ class AttachWork final : public ClaimsWork, public AttachHandle {
       }
       context_.parts.warn(
           (*record)->claim, "DetachFailed",
-          "it is tried again, and the device stays blocked: " + ok.error().to_string());
+          note("it is tried again, and the device stays blocked: " + ok.error().to_string()));
       detach_later(context_, (*record)->claim.uid);
     }
   }
 
   void complain(const std::vector<claim::Record>& records, const Error& error) const {
     const std::string text = describe(sandbox_.pod) + ": " + error.to_string();
-    context_.parts.log.error(text);
+    context_.parts.log.error(text, {{telemetry::key::kCall, sandbox_.pod.sandbox_id}});
     for (const claim::Record& record : records)
-      context_.parts.warn(record.claim, "AttachFailed", text);
+      context_.parts.warn(record.claim, "AttachFailed", note(text));
+  }
+
+  /// The text of an event: without what is new with each sandbox of the pod, so that the same failure in the next one is
+  /// the same event and counts.
+  [[nodiscard]] std::string note(std::string text) const {
+    if (!sandbox_.netns_path.empty()) replace_all(text, sandbox_.netns_path, "<netns>");
+    const std::string& id = sandbox_.pod.sandbox_id;
+    if (id.size() >= kShortestSandboxId) replace_all(text, id, "<sandbox>");
+    return text;
   }
 
   /// Until the sandbox is gone: a pod that runs without its network is only waiting for it.

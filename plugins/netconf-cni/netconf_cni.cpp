@@ -116,10 +116,7 @@ sdk::Result<std::string> NetconfCni::add(const Call& call, const NetconfRequest&
     const auto output = run(call, *network, i, *operation);
     if (!output) return output.error();
     auto result = read_result(*output, network->version);
-    if (!result) {
-      return result.error().with_context(plugin_name(*network, i) + ": ADD for sandbox " +
-                                         operation->container_id);
-    }
+    if (!result) return result.error().with_context(plugin_name(*network, i) + ": ADD");
     operation->additions.previous_result = *std::move(result);
   }
 
@@ -293,8 +290,8 @@ sdk::Result<std::string> NetconfCni::run(const Call& call, const Network& networ
                                          std::size_t plugin, const Operation& operation,
                                          const Json& input) const {
   const std::string type = network.type(plugin);
-  std::string what = plugin_name(network, plugin) + ": " + operation.command;
-  if (!operation.container_id.empty()) what += " for sandbox " + operation.container_id;
+  // Without the sandbox, which is the call's id in the log: the same failure has the same words in the next one.
+  const std::string what = plugin_name(network, plugin) + ": " + operation.command;
   const auto path = find_plugin(settings_.plugin_dirs, type, root_);
   if (!path) return path.error().with_context(what);
 

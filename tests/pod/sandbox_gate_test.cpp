@@ -146,6 +146,28 @@ TEST_F(SandboxGateTest, AFailedAddIsAnsweredAndThenTakenBack) {
   EXPECT_TRUE(node_.events->wait_for_event("AttachFailed uid-1: pod tenant/pod-a"));
 }
 
+TEST_F(SandboxGateTest, TheSameFailureInTheNextSandboxIsTheSameEvent) {
+  start();
+  prepared();
+  node_.netconf.on("add", [](const module::Call&, const module::NetconfRequest& request) {
+    return Status(Error(Code::kUnavailable, "no lease for " + std::string(request.container_id) +
+                                                " in " + std::string(request.netns_path)));
+  });
+  for (const char digit : {'a', 'b'}) {
+    const std::string id(64, digit);
+    const auto pod = started("pod-a", id);
+    const Status refused = send(Kind::kRunPodSandbox, pod);
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(refused.error().message(), HasSubstr(id)) << "the answer is of this sandbox";
+    EXPECT_TRUE(send(Kind::kStopPodSandbox, pod));
+  }
+  ASSERT_TRUE(eventually([&] { return node_.events->events().size() == 2; }));
+  const auto events = node_.events->events();
+  EXPECT_THAT(events, ::testing::Each(HasSubstr("pod tenant/pod-a: claim tenant/claim-1: ")));
+  EXPECT_THAT(events, ::testing::Each(HasSubstr("no lease for <sandbox> in <netns>")));
+  EXPECT_EQ(events.front(), events.back());
+}
+
 TEST_F(SandboxGateTest, AHangingPluginIsAnsweredInTimeAndCalledOff) {
   start();
   const ClaimRef claim = prepared();

@@ -177,8 +177,7 @@ TEST_F(NetconfCniTest, FailuresNamePluginNetworkAndSandbox) {
     const auto result = module_->add(request_);
     ASSERT_FALSE(result.ok()) << row.script;
     EXPECT_THAT(result.error().message(),
-                AllOf(HasSubstr("network n: CNI plugin second: ADD for sandbox sandbox: "),
-                      HasSubstr(row.message)));
+                AllOf(HasSubstr("network n: CNI plugin second: ADD: "), HasSubstr(row.message)));
     EXPECT_THAT(result.error().hint(), HasSubstr(row.hint));
     EXPECT_EQ(kept(), 0U);
   }
@@ -191,7 +190,9 @@ TEST_F(NetconfCniTest, APluginThatHangsIsKilledAtTheDeadline) {
   const auto result = module_->add(request_, call);
   ASSERT_FALSE(result.ok());
   EXPECT_EQ(result.error().code(), sdk::Code::kDeadlineExceeded);
-  EXPECT_THAT(result.error().message(), HasSubstr("CNI plugin first: ADD for sandbox sandbox"));
+  EXPECT_THAT(result.error().message(), HasSubstr("CNI plugin first: ADD: "));
+  EXPECT_THAT(result.error().message(), ::testing::Not(HasSubstr("sandbox")))
+      << "it is new with each try";
   EXPECT_THAT(result.error().hint(), HasSubstr("hung"));
 }
 
