@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Followers: keeps the control thread told about the node's labels and the filter objects, and the slice writer about
-// its slices. Owned by app/; the observers run on the reflector's thread.
+// its slices. Owned by app/; each observer runs on its collection's thread.
 #pragma once
 
 #include <map>

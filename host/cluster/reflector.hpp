@@ -3,7 +3,8 @@
 // Reflector: keeps observers in line with collections of API objects by list and watch, through any
 // fault: a watch that ends is resumed from the last resource version, one that is too old (410) is
 // replaced by a new list, everything else is tried again with jittered exponential back-off. One
-// thread for all subscriptions; every observer call is made on it.
+// thread for each collection, so that a list that hangs holds up no other; the calls of an observer
+// are made on the thread of its collection.
 #pragma once
 
 #include <chrono>
@@ -16,7 +17,7 @@
 
 namespace drasriov::cluster {
 
-/// Hears one collection. Calls come on the reflector's thread, must not block for long and must not
+/// Hears one collection. Calls come on that collection's thread, must not block for long and must not
 /// stop the reflector.
 class ReflectorObserver {
  public:
@@ -52,7 +53,7 @@ class Reflector {
   Reflector(const Reflector&) = delete;
   Reflector& operator=(const Reflector&) = delete;
 
-  /// REQUIRES: before start(). `observer` outlives stop().
+  /// REQUIRES: before start(); an observer follows one collection. `observer` outlives stop().
   void follow(Resource resource, Selector selector, ReflectorObserver& observer);
   void start();
   /// Returns when no observer call is under way or will come.

@@ -6,8 +6,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <functional>
+#include <future>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -29,8 +31,12 @@ class ScriptedApi final : public ClusterApi {
   /// Runs as the API's I/O thread: may send events to the sink at once.
   std::function<Status(int attempt, const std::string& version, WatchSink& sink)> on_watch;
 
-  Result<ObjectList> list(const Resource& /*resource*/, const Selector& /*selector*/,
+  /// What happens while a collection is being listed.
+  std::function<void(const Resource& resource)> during_list = [](const Resource&) {};
+
+  Result<ObjectList> list(const Resource& resource, const Selector& /*selector*/,
                           Deadline /*deadline*/) override {
+    during_list(resource);
     return on_list(++lists);
   }
   Result<std::unique_ptr<Watch>> watch(const Resource& /*resource*/, const Selector& /*selector*/,
@@ -49,8 +55,8 @@ class ScriptedApi final : public ClusterApi {
     return unused();
   }
 
-  int lists = 0;    ///< of the reflector's thread
-  int watches = 0;  ///< likewise
+  std::atomic<int> lists = 0;
+  std::atomic<int> watches = 0;
 
  private:
   static Error unused() { return {Code::kUnimplemented, "not part of this test"}; }
@@ -172,6 +178,33 @@ TEST_F(ReflectorTest, ListsAnewAfterMoreEventsThanItKeeps) {
   };
   run({1s, 1ms, 4ms, 4});
   EXPECT_TRUE(mirror_.becomes({{"a", "2"}}));
+}
+
+TEST_F(ReflectorTest, AListThatHangsHoldsUpNoOtherCollection) {
+  std::promise<void> answer;
+  api_.during_list = [&, answered = answer.get_future().share()](const Resource& resource) {
+    if (resource.plural == nodes().plural) answered.wait();
+  };
+  api_.on_list = [](int) { return list_of({object("a", 1)}, 1); };
+  std::promise<WatchSink*> watched;
+  api_.on_watch = [&](int attempt, const std::string&, WatchSink& sink) -> Status {
+    if (attempt == 1) watched.set_value(&sink);
+    return {};
+  };
+  testing::Mirror slices;
+  reflector_ = std::make_unique<Reflector>(api_);
+  reflector_->follow(nodes(), {}, mirror_);
+  reflector_->follow(resource_slices(), {}, slices);
+  reflector_->start();
+  EXPECT_TRUE(slices.becomes({{"a", "1"}}));
+  auto sink = watched.get_future();
+  if (sink.wait_for(30s) == std::future_status::ready)
+    sink.get()->event(WatchEventType::kAdded, object("b", 2));
+  EXPECT_TRUE(slices.becomes({{"a", "1"}, {"b", "2"}})) << "events come, too";
+  EXPECT_EQ(api_.lists, 1);
+  answer.set_value();
+  EXPECT_TRUE(mirror_.becomes({{"a", "1"}}));
+  reflector_->stop();
 }
 
 TEST_F(ReflectorTest, StopsWhileItWaits) {
