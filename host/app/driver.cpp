@@ -301,7 +301,9 @@ Status make_claims(Driver& driver) {
           .inventory = [&control = *driver.control] { return control.inventory(); },
           .runtime =
               [&driver] { return runtime_gate(driver.registry->modules(), *driver.sandboxes); },
-          .events = *driver.reporter});
+          .events = *driver.reporter,
+          .quarantine_released = [&sandboxes = *driver.sandboxes](
+                                     const claim::Record& record) { sandboxes.released(record); }});
   return {};
 }
 

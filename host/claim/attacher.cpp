@@ -5,6 +5,7 @@
 #include <memory>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "host/base/durable_file.hpp"
 #include "host/base/fault_point.hpp"
@@ -51,6 +52,34 @@ module::Pod pod_of(const Attachment& attachment) {
   pod.name = attachment.pod_name;
   pod.sandbox_id = attachment.sandbox_id;
   return pod;
+}
+
+Error busy_collecting() {
+  return Error(Code::kDeadlineExceeded,
+               "the CNI plugins were still releasing what they keep of pods that are gone",
+               "it is tried again");
+}
+
+/// As at the add; borrows from all. Without a descriptor the namespace is gone.
+module::NetconfRequest request_of(const Attachment& attachment, const device::Device& seen,
+                                  const module::Pod& pod, const UniqueFd& netns) {
+  module::NetconfRequest request;
+  request.config_json = attachment.config_json;
+  request.container_id = attachment.sandbox_id;
+  if (netns) request.netns_path = attachment.netns_path;
+  request.netns_fd = netns.get();
+  request.interface_name = attachment.interface_name;
+  request.device = &seen;
+  request.pod = &pod;
+  request.result_json = attachment.result_json;
+  return request;
+}
+
+void add_attachments(const Record& record, std::vector<module::Netconf::Attachment>& all) {
+  for (const DeviceRecord& device : record.devices) {
+    for (const Attachment& attachment : device.attachments)
+      all.push_back({attachment.sandbox_id, attachment.interface_name});
+  }
 }
 
 Attachment intent(const DeviceRecord& device, const module::Sandbox& sandbox,
@@ -120,6 +149,8 @@ Status Attacher::add(const module::Call& call, const module::Sandbox& sandbox, i
   request.device = &seen;
   request.pod = &sandbox.pod;
   module::Netconf& netconf = *parts_.modules.netconf;
+  const auto turn = turns_.shared(call.deadline);
+  if (!turn) return busy_collecting();
   auto result = netconf.add(call, request);
   if (!result) {
     return result.error().with_context(netconf.instance() + ": attach " +
@@ -184,16 +215,8 @@ Status Attacher::take_back(const module::Call& call, const Record& record,
         netns = std::move(opened->fd);
     }
     const module::Pod pod = pod_of(attachment);
-    module::NetconfRequest request;
-    request.config_json = attachment.config_json;
-    request.container_id = attachment.sandbox_id;
-    if (netns) request.netns_path = attachment.netns_path;
-    request.netns_fd = netns.get();
-    request.interface_name = attachment.interface_name;
-    request.device = &seen;
-    request.pod = &pod;
-    request.result_json = attachment.result_json;
-    if (auto ok = netconf.del(call, request); !ok) {
+    const module::NetconfRequest request = request_of(attachment, seen, pod, netns);
+    if (auto ok = del(call, request); !ok) {
       return ok.error().with_context(netconf.instance() + ": detach " + name + " from pod " +
                                      attachment.pod_namespace + "/" + attachment.pod_name);
     }
@@ -202,6 +225,50 @@ Status Attacher::take_back(const module::Call& call, const Record& record,
     device.attachments.pop_back();
   }
   return {};
+}
+
+Status Attacher::del(const module::Call& call, const module::NetconfRequest& request) const {
+  const auto turn = turns_.shared(call.deadline);
+  if (!turn) return busy_collecting();
+  return parts_.modules.netconf->del(call, request);
+}
+
+Status Attacher::check(const module::Call& call, const Record& record) const {
+  if (parts_.modules.netconf == nullptr) return {};
+  module::Netconf& netconf = *parts_.modules.netconf;
+  for (const DeviceRecord& device : record.devices) {
+    const device::Device seen = device_for_step(device, device.steps.size());
+    for (const Attachment& attachment : device.attachments) {
+      auto opened = parts_.open_namespace(attachment.netns_path);
+      if (attachment.state != AttachmentState::kAttached || !opened || !is_of(*opened, attachment))
+        continue;
+      const module::Pod pod = pod_of(attachment);
+      const UniqueFd netns = std::move(opened->fd);
+      const auto ok = netconf.check(call, request_of(attachment, seen, pod, netns));
+      if (ok || ok.error().code() == Code::kUnimplemented) continue;
+      return ok.error().with_context(netconf.instance() + ": check of " +
+                                     device.plan.allocated.device + " in pod " +
+                                     attachment.pod_namespace + "/" + attachment.pod_name);
+    }
+  }
+  return {};
+}
+
+Status Attacher::collect_garbage(const module::Call& call,
+                                 const std::set<std::string>& networks) const {
+  if (parts_.modules.netconf == nullptr) return {};
+  const auto turn = turns_.alone();
+  if (!turn) return Error(Code::kAborted, "an interface is being attached or detached");
+  // Only now: an add has its intent in the journal before it gets its turn.
+  std::vector<module::Netconf::Attachment> alive;
+  for (const RecordPtr& record : parts_.journal.all()) add_attachments(*record, alive);
+  Status first;
+  for (const std::string& network : networks) {
+    auto ok = parts_.modules.netconf->gc(call, network, alive);
+    if (!ok && ok.error().code() != Code::kUnimplemented && first)
+      first = ok.error().with_context(parts_.modules.netconf->instance());
+  }
+  return first;
 }
 
 Status Attacher::settle(const module::Call& call, const Record& record,

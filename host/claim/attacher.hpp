@@ -15,12 +15,14 @@
 
 #include <filesystem>
 #include <functional>
+#include <set>
 #include <string>
 #include <string_view>
 
 #include "host/base/network_namespace.hpp"
 #include "host/base/result.hpp"
 #include "host/claim/journal.hpp"
+#include "host/claim/netconf_turns.hpp"
 #include "host/claim/record.hpp"
 #include "host/device/inventory.hpp"
 #include "host/module/interfaces.hpp"
@@ -55,6 +57,17 @@ class Attacher {
   /// for: then the record's last_error says so.
   [[nodiscard]] Status detach(const module::Call& call, Record& record) const;
 
+  /// CNI's CHECK: whether what is attached is as the netconf module made it. Success for what is not attached, for a namespace
+  /// that is gone, and for a module or a network that knows no CHECK. Changes nothing.
+  [[nodiscard]] Status check(const module::Call& call, const Record& record) const;
+
+  /// CNI's GC: lets the netconf module release what it keeps of these networks (CNI configurations) for attachments that no
+  /// record knows. Adds and dels that come meanwhile wait for its end. Errors: ABORTED, and
+  /// nothing was done, while an add or del is running; the first of the module's. REQUIRES: the caller knows that nobody
+  /// else attaches to these networks what no record tells of.
+  [[nodiscard]] Status collect_garbage(const module::Call& call,
+                                       const std::set<std::string>& networks) const;
+
   /// Whether the sandbox has a network namespace of its own that is there. [any], no token needed.
   [[nodiscard]] bool has_namespace(const module::Sandbox& sandbox) const;
   /// Whether the attachment's namespace is still there. [any], no token needed.
@@ -70,6 +83,7 @@ class Attacher {
                            DeviceRecord& device) const;
   [[nodiscard]] Status take_back(const module::Call& call, const Record& record,
                                  DeviceRecord& device) const;
+  [[nodiscard]] Status del(const module::Call& call, const module::NetconfRequest& request) const;
   [[nodiscard]] Status settle(const module::Call& call, const Record& record,
                               const DeviceRecord& device) const;
   [[nodiscard]] Status remove_markers(const Record& record) const;
@@ -77,6 +91,7 @@ class Attacher {
                                              std::string_view sandbox_id) const;
 
   const AttacherParts parts_;
+  mutable NetconfTurns turns_;
 };
 
 }  // namespace drasriov::claim

@@ -71,6 +71,8 @@ struct RunnerParts {
   std::function<device::InventorySnapshot()> inventory;
   RuntimeGate runtime;
   ClaimEvents& events;
+  /// A claim was unprepared whose record was in quarantine, but could be read: nobody detached what it says. [any]
+  std::function<void(const Record&)> quarantine_released = [](const Record&) {};
 };
 
 struct RunnerContext;

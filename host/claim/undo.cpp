@@ -210,6 +210,14 @@ class ReservedUndo : public std::enable_shared_from_this<ReservedUndo> {
   WorkQueue::Reservation devices_;
 };
 
+/// What the claim's record in quarantine says, nullptr when there is none that can be read.
+RecordPtr quarantined_record(const Journal& journal, std::string_view uid) {
+  for (const Quarantined& bad : journal.quarantined()) {
+    if (bad.uid == uid) return bad.claimed;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 void undo(RunnerContext& context, Record record, Deadline deadline,
@@ -238,7 +246,9 @@ void unprepare_claim(RunnerContext& context, const ClaimRef& claim, Deadline dea
                      ClaimService::Unprepared done) {
   const auto wanted = [](const RecordPtr& record) { return record != nullptr; };
   const auto finished = [&context, claim, done = std::move(done)](Status status) {
+    const RecordPtr bad = quarantined_record(context.parts.journal, claim.uid);
     if (status) status = context.parts.journal.release_quarantined(claim.uid);
+    if (status && bad) context.parts.quarantine_released(*bad);
     if (!status) return done(status.error().with_context("claim " + claim.to_string()));
     context.outbox.forgotten(claim);
     done({});

@@ -24,6 +24,8 @@ struct PodSettings {
   /// First and longest pause between attempts that nobody waits for; doubled, with jitter.
   Duration retry_first = std::chrono::milliseconds(500);
   Duration retry_longest = std::chrono::seconds(60);
+  /// Between two audits (audit.hpp) at least.
+  Duration audit_pause = std::chrono::seconds(60);
 };
 
 /// What pod/ works with; all outlive the last event and the stop of the queue.

@@ -9,6 +9,7 @@
 
 #include "host/base/fault_point.hpp"
 #include "host/pod/attach_work.hpp"
+#include "host/pod/audit.hpp"
 #include "host/pod/detach_work.hpp"
 
 namespace drasriov::pod {
@@ -87,7 +88,8 @@ class LastOf {
 SandboxGate::SandboxGate(const claim::Journal& journal,
                          std::function<bool(std::string_view)> to_import)
     : journal_(journal),
-      to_import_(std::move(to_import)) {}
+      to_import_(std::move(to_import)),
+      audit_(std::make_shared<Audit>()) {}
 
 SandboxGate::~SandboxGate() = default;
 
@@ -103,6 +105,13 @@ void SandboxGate::serve(PodSettings settings, PodParts parts) {
     context_ = std::move(context);
   }
   reconcile();
+}
+
+void SandboxGate::released(const claim::Record& quarantined) {
+  audit_->remember(quarantined);
+  // Before a runtime has told its sandboxes: with that.
+  const Context context = this->context();
+  if (context && live_.any_synchronised()) audit_->soon(context);
 }
 
 Status SandboxGate::runtime_ready() const {
@@ -211,7 +220,7 @@ void SandboxGate::reconcile() {
   const Context context = this->context();
   if (!context || fault_leaves_out("gate.reconcile")) return;
   // False: the driver is stopping, the next start does it.
-  (void)context->parts.queue.post([context] {
+  (void)context->parts.queue.post([context, audit = audit_] {
     const auto left_over = [context](const claim::Record& record) {
       return is_left_over(*context, record);
     };
@@ -227,6 +236,7 @@ void SandboxGate::reconcile() {
       attach_pod(*context, Occasion::kMissed, sandbox,
                  Deadline::after(context->settings.background_budget), {});
     }
+    if (context->live.any_synchronised()) audit->soon(context);
   });
 }
 

@@ -23,6 +23,7 @@
 namespace drasriov::pod {
 
 class AttachHandle;
+class Audit;
 
 class SandboxGate final : public module::RuntimeEvents {
  public:
@@ -35,6 +36,9 @@ class SandboxGate final : public module::RuntimeEvents {
   /// Claims are attached and detached from now on; before it, and when the queue has stopped, pods that need it are
   /// refused. Makes up for what was missed: devices of sandboxes that are gone are taken back, those of live ones attached.
   void serve(PodSettings settings, PodParts parts) DRASRIOV_EXCLUDES(mutex_);
+
+  /// A claim was unprepared whose record was in quarantine: nobody has detached what it says. [any]
+  void released(const claim::Record& quarantined) DRASRIOV_EXCLUDES(mutex_);
 
   /// Success while a runtime is connected and has told its live sandboxes.
   [[nodiscard]] Status runtime_ready() const;
@@ -56,6 +60,7 @@ class SandboxGate final : public module::RuntimeEvents {
   const claim::Journal& journal_;
   const std::function<bool(std::string_view)> to_import_;
   LiveSandboxes live_;
+  const std::shared_ptr<Audit> audit_;
   mutable Mutex mutex_;
   Context context_ DRASRIOV_GUARDED_BY(mutex_);
   std::uint64_t last_event_ DRASRIOV_GUARDED_BY(mutex_) = 0;

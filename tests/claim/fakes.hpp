@@ -281,15 +281,30 @@ class FakeNetconf : public module::Netconf {
     if (found != attached_.end() && found->second == request.container_id) attached_.erase(found);
     return {};
   }
-  [[nodiscard]] Status check(const module::Call&, const module::NetconfRequest&) override {
-    return {};
+  [[nodiscard]] Status check(const module::Call& call,
+                             const module::NetconfRequest& request) override {
+    return run("check", call, request);
   }
   [[nodiscard]] Status status(const module::Call&, const module::NetconfRequest&) override {
     return {};
   }
-  [[nodiscard]] Status gc(const module::Call&, std::string_view,
-                          const std::vector<Attachment>&) override {
-    return {};
+  /// Called inside "gc": the network's configuration and what is alive, "<container id> <interface>".
+  using Collect = std::function<Status(std::string_view, const std::set<std::string>&)>;
+  void on_gc(Collect collect) {
+    const std::lock_guard lock(mutex_);
+    collect_ = std::move(collect);
+  }
+  [[nodiscard]] Status gc(const module::Call&, std::string_view config,
+                          const std::vector<Attachment>& alive) override {
+    Collect collect;
+    {
+      const std::lock_guard lock(mutex_);
+      collect = collect_;
+    }
+    if (!collect) return {};
+    std::set<std::string> names;
+    for (const Attachment& one : alive) names.insert(one.container_id + " " + one.interface_name);
+    return collect(config, names);
   }
 
  private:
@@ -308,6 +323,7 @@ class FakeNetconf : public module::Netconf {
   Recording& recording_;
   mutable std::mutex mutex_;
   std::map<std::string, Hook> hooks_;
+  Collect collect_;
   std::map<std::string, std::string> attached_;
 };
 

@@ -194,7 +194,7 @@ class Node {
                                 const std::lock_guard lock(mutex_);
                                 return runtime_;
                               },
-                              *events});
+                              *events, quarantine_released});
     return runner->recover(Deadline::after(recovery_budget));
   }
   void stop() {
@@ -297,6 +297,7 @@ class Node {
   FakeCluster cluster;
   module::Modules modules;
   RunnerSettings settings;
+  std::function<void(const Record&)> quarantine_released = [](const Record&) {};
   std::chrono::milliseconds recovery_budget = std::chrono::seconds(10);
 
   std::unique_ptr<Journal> journal;
