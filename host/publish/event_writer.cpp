@@ -71,11 +71,15 @@ class EventWriter::Impl {
   void run() {
     for (;;) {
       std::optional<Waiting> next;
+      std::optional<Clock::time_point> stop_by;
       {
         const MutexLock lock(mutex_);
         for (;;) {
           const auto now = Clock::now();
-          if (stop_at_ && (now >= *stop_at_ || waiting_.empty())) return;
+          if (stop_at_ && (now >= *stop_at_ || waiting_.empty())) {
+            stop_by = stop_at_;
+            break;
+          }
           if (!waiting_.empty() && due_ <= now) {
             next = std::move(waiting_.front());
             waiting_.pop_front();
@@ -86,6 +90,7 @@ class EventWriter::Impl {
           changed_.wait_until(mutex_, wake);
         }
       }
+      if (stop_by) return end_all_series(Deadline::at(*stop_by));
       if (next) create(*std::move(next));
       end_series();
     }
@@ -134,15 +139,26 @@ class EventWriter::Impl {
         ++it;
         continue;
       }
-      if (series.count > 1) {
-        Json object = std::move(series.stored);
-        object["series"] = {{"count", series.count},
-                            {"lastObservedTime", api_micro_time(series.last)}};
-        if (const auto updated = cluster_.update(cluster::events(), object, deadline()); !updated) {
-          log_.debug(updated.error().with_context("event series").message());
-        }
-      }
+      write_count(series, deadline());
       it = series_.erase(it);
+    }
+  }
+
+  /// At a stop, as far as the time goes.
+  void end_all_series(Deadline end) {
+    for (auto& [event, series] : series_) {
+      if (end.expired()) break;
+      write_count(series, Deadline::earliest(deadline(), end));
+    }
+    series_.clear();
+  }
+
+  void write_count(Series& series, Deadline deadline) {
+    if (series.count == 1) return;
+    Json object = std::move(series.stored);
+    object["series"] = {{"count", series.count}, {"lastObservedTime", api_micro_time(series.last)}};
+    if (const auto updated = cluster_.update(cluster::events(), object, deadline); !updated) {
+      log_.debug(updated.error().with_context("event series").message());
     }
   }
 

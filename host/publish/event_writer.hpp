@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // EventWriter: writes events, off the path of whoever has something to tell. One thread of its own. The same event again
-// within a window only counts, and the count is written when the window ends; what the server does not take is retried with
+// within a window only counts, and the count is written when the window ends or at the stop; what the server does not take is retried with
 // jittered back-off, in order; the queue is bounded, and what is dropped is said in the log. [any] thread.
 #pragma once
 
@@ -33,7 +33,7 @@ class EventWriter {
   EventWriter& operator=(const EventWriter&) = delete;
 
   void start();
-  /// Writes what is waiting if that takes no longer than `budget`, then ends the thread.
+  /// Writes what is waiting and the counts if that takes no longer than `budget`, then ends the thread.
   void stop(std::chrono::milliseconds budget);
 
   void write(Event event);

@@ -89,6 +89,13 @@ TEST_F(EventWriterTest, WhatTheServerRefusesIsDropped) {
   EXPECT_TRUE(api_.sees({"create events 1 -> INVALID_ARGUMENT", "create events 2"}));
 }
 
+TEST_F(EventWriterTest, StopWritesTheCounts) {
+  start();
+  for (const char* note : {"busy", "once", "busy", "busy"}) writer_->write(event(note));
+  writer_->stop(20s);
+  EXPECT_TRUE(api_.sees({"create events busy", "create events once", "update events x3"}));
+}
+
 TEST_F(EventWriterTest, StopDoesNotWaitForAClusterThatIsDown) {
   for (int i = 0; i < 1000; ++i) api_.fail_next(Code::kUnavailable);
   settings_.first_backoff = settings_.longest_backoff = 60s;
