@@ -24,7 +24,7 @@ using std::chrono::seconds;
 
 /// A caller without a deadline gets this one.
 constexpr seconds kLongestCall{60};
-/// Of an answer that refuses a stream.
+/// Of an answer that refuses a stream; the rest of a longer one is left unread.
 constexpr std::size_t kLargestRefusal = 64U << 10U;
 /// Idle connections that are kept: one for each thread that writes, one for prepare.
 constexpr long kIdleConnections = 4;
@@ -252,6 +252,7 @@ class HttpClient::Impl {
     ++job.attempts;
     job.began = Clock::now();
     job.response = {};
+    job.too_large = false;
     auto transfer =
         Transfer::make(identity_, job.request, settings_, whole_milliseconds(budget),
                        [this, &job](std::string_view bytes) { return consume(job, bytes); });
@@ -268,8 +269,9 @@ class HttpClient::Impl {
   bool consume(Job& job, std::string_view bytes) {
     if (!job.sink || job.transfer->code() != 200) {
       const std::size_t largest = job.sink ? kLargestRefusal : settings_.largest_body;
-      job.too_large = job.response.body.size() + bytes.size() > largest;
-      if (!job.too_large) job.response.body.append(bytes);
+      const std::size_t room = largest - job.response.body.size();
+      job.too_large = bytes.size() > room;
+      job.response.body.append(bytes.substr(0, room));
       return !job.too_large;
     }
     auto unfinished = job.sink->data(bytes);
@@ -314,7 +316,10 @@ class HttpClient::Impl {
       end_job(at, std::exchange(job.refused_by_sink, std::nullopt));
       return;
     }
-    if (job.too_large) {
+    const bool refused = job.sink || job.response.code >= 300;
+    if (job.too_large && refused) {
+      result = CURLE_OK;  // the code and the beginning say why
+    } else if (job.too_large) {
       end_job(at, Error(Code::kInvalidArgument, job.request.name + ": the answer is larger than " +
                                                     std::to_string(settings_.largest_body >> 20U) +
                                                     " MiB"));

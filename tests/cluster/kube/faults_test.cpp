@@ -67,6 +67,24 @@ TEST_F(Faults, AServerThatStaysBrokenIsGivenUp) {
   EXPECT_EQ(asked_, settings_.http.attempts);
 }
 
+TEST_F(Faults, ARefusalThatIsTooLongKeepsItsCode) {
+  settings_.http.largest_body = 1000;
+  serve([](const Request&, Reply& reply) { reply.json(403, std::string(100'000, 'x')); });
+  const auto claim = get_claim();
+  ASSERT_FALSE(claim);
+  EXPECT_EQ(claim.error().code(), Code::kPermissionDenied);
+  EXPECT_THAT(claim.error().message(),
+              HasSubstr("get resourceclaims.resource.k8s.io ns/c: HTTP 403: xxx"));
+}
+
+TEST_F(Faults, ABrokenServersLongAnswerIsTriedAgain) {
+  settings_.http.largest_body = 1000;
+  fail_first(1, [](const Request&, Reply& reply) { reply.json(500, std::string(100'000, 'x')); });
+  const auto claim = get_claim();
+  EXPECT_TRUE(claim) << claim.error().to_string();
+  EXPECT_EQ(asked_, 2);
+}
+
 TEST_F(Faults, ACreationThatMayHaveHappenedIsNotRepeated) {
   fail_first(1, [](const Request&, Reply& reply) { reply.json(500, "{}"); });
   open();

@@ -263,6 +263,18 @@ TEST_F(Watches, AKindThatIsMissingIsPickedUpWhenItComes) {
   EXPECT_TRUE(kept_.becomes({{"a", "5"}, {"b", "9"}}));
 }
 
+TEST_F(Watches, ARefusalOfAnyLengthKeepsItsCode) {
+  serve([&](const Request& request, Reply& reply) {
+    if (!request.query.contains("watch")) return reply.json(200, history_.list);
+    reply.json(403, std::string(200'000, 'x'));
+  });
+  follow();
+  ASSERT_TRUE(kept_.fails_with(Code::kPermissionDenied));
+  const Error refused = kept_.errors().front();
+  EXPECT_THAT(refused.message(), HasSubstr("watch resourceslices.resource.k8s.io: HTTP 403: xxx"));
+  EXPECT_THAT(refused.hint(), HasSubstr("must grant verb watch on resourceslices"));
+}
+
 TEST_F(Watches, AServerThatComesBackIsFollowedFromWhereItWas) {
   const auto handler = [&](const Request& request, Reply& reply) {
     if (!request.query.contains("watch")) return reply.json(200, history_.list);
