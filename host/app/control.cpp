@@ -17,6 +17,12 @@ namespace drasriov::app {
 
 using std::chrono::milliseconds;
 
+namespace {
+
+constexpr milliseconds kLongestScanRetry{60'000};
+
+}  // namespace
+
 Control::Control(ControlSettings settings, std::span<module::Discovery* const> modules,
                  telemetry::Log& log, telemetry::Metrics& metrics, Output output)
     : settings_(std::move(settings)),
@@ -27,7 +33,7 @@ Control::Control(ControlSettings settings, std::span<module::Discovery* const> m
       wake_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
       inventory_(std::make_shared<const device::Inventory>(0, std::vector<device::Device>{},
                                                            std::vector<device::Problem>{})),
-      scan_retry_(settings_.scan_retry) {}
+      scan_retry_(settings_.scan_retry, kLongestScanRetry) {}
 
 Control::~Control() {
   stop();
@@ -158,12 +164,11 @@ void Control::scan() {
     metrics_.counter_add("drasriov_scan_failures_total", {}, 1);
     log_.error(found.error().with_context("the devices stay as they were last seen"));
     if (settings_.scan_failed) settings_.scan_failed(found.error());
-    scan_due_ = Clock::now() + scan_retry_;
-    scan_retry_ = std::min(scan_retry_ * 2, milliseconds(60'000));
+    scan_due_ = Clock::now() + scan_retry_.next();
     return;
   }
   scan_due_.reset();
-  scan_retry_ = settings_.scan_retry;
+  scan_retry_.reset();
 
   const auto before = inventory();
   auto now = std::make_shared<const device::Inventory>(

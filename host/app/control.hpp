@@ -16,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "host/base/backoff.hpp"
 #include "host/base/result.hpp"
 #include "host/base/thread_annotations.hpp"
 #include "host/base/unique_fd.hpp"
@@ -35,7 +36,7 @@ struct ControlSettings {
   /// How long changes of filters, labels and claims are collected before they are acted on.
   std::chrono::milliseconds debounce{100};
   std::chrono::milliseconds scan_budget{30'000};
-  /// After a scan that failed; doubled up to a minute.
+  /// After a scan that failed; see Backoff, up to a minute.
   std::chrono::milliseconds scan_retry{1000};
   /// Hears of each scan that failed, on the control thread; may be empty.
   std::function<void(const Error&)> scan_failed;
@@ -120,7 +121,7 @@ class Control {
   // Of the control thread.
   std::optional<Clock::time_point> output_due_;
   std::optional<Clock::time_point> scan_due_;
-  std::chrono::milliseconds scan_retry_;
+  Backoff scan_retry_;
 };
 
 }  // namespace drasriov::app
