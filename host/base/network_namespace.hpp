@@ -20,8 +20,8 @@ struct NetworkNamespace {
   std::uint64_t inode = 0;
 };
 
-/// Opens the namespace of a sandbox. Errors: NOT_FOUND when there is no such path any more; FAILED_PRECONDITION when it is
-/// not a network namespace (nsfs(5): a plain file is left where a namespace was unmounted, or was mounted after a container
+/// Opens the namespace of a sandbox, here or in `<proc>/1/root`: a runtime may keep it anywhere on the node. Errors:
+/// NOT_FOUND when there is no such path any more; FAILED_PRECONDITION when it is not a network namespace (nsfs(5): a plain file is left where a namespace was unmounted, or was mounted after a container
 /// without mount propagation began), or when it is the host's own, that of this process or of `<proc>/1`:
 /// CRI-O names it for pods with hostNetwork. `path` comes from the container runtime; it is opened without following a
 /// last symbolic link, except for `/proc/<pid>/ns/net`, which is one.

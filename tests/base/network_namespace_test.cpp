@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <string>
 
 namespace drasriov {
@@ -95,6 +96,33 @@ TEST(NetworkNamespace, OtherThingsAreNoNetworkNamespace) {
   EXPECT_EQ(open(std::string(directory) + "/gone").error().code(), Code::kNotFound);
   for (const std::string& path : {file, link, fifo}) ::unlink(path.c_str());
   ::rmdir(directory);
+}
+
+/// /proc of a container with hostPID: below 1/root is the node, where a runtime has put a namespace into a folder that the
+/// container does not have, by way of a link that leads elsewhere in the container.
+TEST(NetworkNamespace, OneThatOnlyTheNodeHasIsFound) {
+  const Holder pod;
+  char directory[] = "/tmp/netns-test-XXXXXX";
+  ASSERT_NE(::mkdtemp(directory), nullptr);
+  const std::filesystem::path proc = directory;
+  const std::filesystem::path place = proc / "1/root/run-of-the-node/netns";
+  std::filesystem::create_directories(place);
+  ASSERT_EQ(::symlink("/run-of-the-node", (proc / "1/root/link").c_str()), 0);
+  for (const char* name : {"pod", "left-over"})
+    ::close(::open((place / name).c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+  const bool mounted = pod.ok() && ::mount(pod.path().c_str(), (place / "pod").c_str(), nullptr,
+                                           MS_BIND, nullptr) == 0;
+  const auto found = open_network_namespace("/link/netns/pod", proc);
+  const auto left_over = open_network_namespace("/link/netns/left-over", proc);
+  const auto gone = open_network_namespace("/link/netns/gone", proc);
+  if (mounted) ::umount2((place / "pod").c_str(), MNT_DETACH);
+  std::filesystem::remove_all(proc);
+  EXPECT_FALSE(left_over);
+  ASSERT_FALSE(gone);
+  EXPECT_EQ(gone.error().code(), Code::kNotFound);
+  if (!mounted) GTEST_SKIP() << "NOT TESTED: no permission for a network namespace and a mount";
+  ASSERT_TRUE(found) << found.error().to_string();
+  EXPECT_EQ(found->inode, open(pod.path())->inode);
 }
 
 }  // namespace
