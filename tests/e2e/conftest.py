@@ -7,10 +7,12 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
-from harness.api import Api
+from harness.api import Api, or_none
 from harness.control_plane import ControlPlane, wait_for
 from harness.driver import Driver
+from harness.network import MARKERS, LiveMachine, leases
 
 LONG = bool(os.environ.get("DRASRIOV_E2E_LONG"))
 FIGURES = pytest.StashKey()
@@ -72,6 +74,58 @@ def driver(plane, api, request):
             for found in api.slices():
                 api.resource.delete_resource_slice(found.metadata.name)
             api.core.delete_namespaced_pod(one.pod.metadata.name, one.pod.metadata.namespace)
+
+
+@pytest.fixture(scope="module")
+def machine(plane):
+    machine = LiveMachine(Path(os.environ["DRASRIOV_E2E_STATE"]) / "live", 64)
+    try:
+        yield machine.start()
+    finally:
+        machine.stop()
+
+
+@pytest.fixture(scope="session")
+def definitions(plane):
+    """The definition of NetworkAttachmentDefinitions, which a cluster has from its Multus."""
+    api = Api(plane)
+    group, plural = "k8s.cni.cncf.io", "network-attachment-definitions"
+    schema = {"type": "object", "properties": {"spec": {"type": "object", "properties": {"config": {"type": "string"}}}}}
+    api.extensions.create_custom_resource_definition({
+        "metadata": {"name": f"{plural}.{group}"},
+        "spec": {"group": group, "scope": "Namespaced",
+                 "names": {"plural": plural, "singular": "network-attachment-definition",
+                           "kind": "NetworkAttachmentDefinition"},
+                 "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}]}})
+
+    def served():
+        return or_none(api.custom.list_namespaced_custom_object, group, "v1", "default", plural) is not None
+    wait_for(served, "NetworkAttachmentDefinitions to be served")
+
+
+@pytest.fixture
+def made(plane, driver, machine, api):
+    """A driver with all its modules on the machine; at the end everything is as it was found."""
+    made = driver()
+    plugins = made.folder / "cni"
+    plugins.mkdir()
+    modules = [{"name": name, "module": f"builtin:{name}"}
+               for name in ("discovery-sysfs", "vf-state", "binding-vfio", "mount-vhost", "runtime-nri", "cdi")]
+    modules.append({"name": "netconf-cni", "module": "builtin:netconf-cni",
+                    "config": {"pluginDirs": [str(plane.runtime), str(plugins)]}})
+    config = yaml.safe_load((made.folder / "config.yaml").read_text(encoding="utf-8"))
+    del config["roots"]
+    made.write("config.yaml", yaml.safe_dump({**config, "modules": modules}))
+    yield made
+    # The kubelet gives up no pod whose claims nobody unprepares.
+    if not made.alive():
+        made.start()
+        machine.bring_back()
+    api.clean()
+    wait_for(lambda: not made.claim_records() and not made.cdi_files(), "no record and no CDI file to be left")
+    wait_for(machine.at_home, "the interfaces to be on the node as before")
+    assert leases() == []
+    assert not MARKERS.exists() or list(MARKERS.iterdir()) == []
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The image of scripts/image and the chart on a real node, as an administrator has them: helm, kubelet, containerd and the
-DaemonSet's pod, with all modules of the defaults. The node's virtual functions are a captured machine's, mounted at /sys.
+DaemonSet's pod, with all modules of the defaults. The node's virtual functions are those of tests/tools/live_machine.py.
 The tests are one story, in the order of the file, and the first file of a run: the other files install their own objects."""
 import os
 import re
@@ -18,7 +18,8 @@ import yaml
 from chart import NAMESPACE, RELEASE, Chart, Refused
 from harness.api import DRIVER, Api, one_vf, or_none
 from harness.control_plane import NODE, PATIENCE, wait_for
-from harness.driver import CDI, PLUGIN_DATA, make_tree
+from harness.driver import CDI, PLUGIN_DATA, journal_files
+from harness.network import LiveMachine, Networks, create_pod, host_device, interfaces, leases
 from node import make_image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,18 +33,22 @@ VENDOR, BAD = "test.local/vendor:1", "test.local/vendor:2"
 class Release:
     """The chart's release on the cluster."""
 
-    def __init__(self, plane, api):
-        self.plane, self.api, self.chart = plane, api, Chart(STATE)
+    def __init__(self, plane, api, machine):
+        self.plane, self.api, self.machine, self.chart = plane, api, machine, Chart(STATE)
         self.batch = kubernetes.client.BatchV1Api(api.client)
         server = urllib.parse.urlsplit(plane.server)
-        # Nothing here routes the cluster's service address (kube-proxy would), and no card is here.
+        self.defaults = yaml.safe_load((self.chart.folder / "values.yaml").read_text(encoding="utf-8"))["modules"]
+        # Nothing here routes the cluster's service address (kube-proxy would), no card is here, and the node's CNI plugins
+        # lie in a folder of their own.
+        for module in self.defaults:
+            if module["name"] == "netconf-cni":
+                module["config"] = {"pluginDirs": [str(plane.runtime)]}
         self.values = {"kubeletPlugin": {
             "extraEnv": [{"name": "KUBERNETES_SERVICE_HOST", "value": server.hostname},
                          {"name": "KUBERNETES_SERVICE_PORT", "value": str(server.port)}],
-            "extraVolumes": [{"name": "machine", "hostPath": {"path": str(make_tree(STATE / "chart-machine", 8))}}],
+            "extraVolumes": [{"name": "machine", "hostPath": {"path": str(machine.sys)}}],
             "extraVolumeMounts": [{"name": "machine", "mountPath": "/sys"}]},
-            "logging": {"level": 4}}
-        self.defaults = yaml.safe_load((self.chart.folder / "values.yaml").read_text(encoding="utf-8"))["modules"]
+            "logging": {"level": 4}, "modules": self.defaults}
 
     def upgrade(self, **more):
         """helm upgrade -i, hooks and all. It ends when the new pods are ready."""
@@ -78,11 +83,20 @@ class Release:
         return wait_for(ready, "the driver's pod")
 
     def claim_records(self):
-        return sorted(f.name for f in (PLUGIN_DATA / "claims").glob("*"))
+        return journal_files()
 
 
 @pytest.fixture(scope="module")
-def release(plane):
+def machine():
+    made = LiveMachine(STATE / "chart-machine", 8)
+    try:
+        yield made.start()
+    finally:
+        made.stop()
+
+
+@pytest.fixture(scope="module")
+def release(plane, machine, definitions):
     api = Api(plane)
     with tempfile.TemporaryDirectory(dir=STATE) as folder:
         archive = Path(folder) / "image.tar"
@@ -93,7 +107,7 @@ def release(plane):
             module = (TREE / f"tests/module/fixtures/fixture-{fixture}.so").read_bytes()
             make_image.write(plane.runtime / "busybox", archive, [name], {"usr/lib/vendor.so": module, **install_program()})
             plane.import_images(archive)
-    made = Release(plane, api)
+    made = Release(plane, api, machine)
     try:
         api.create_template("one-vf", one_vf())
         made.upgrade()
@@ -135,6 +149,16 @@ def vendor(image):
     return {"name": "vendor", "source": {"image": image, "path": "/usr/lib/vendor.so", "delivery": "initContainer"}}
 
 
+@pytest.fixture
+def networks(release):
+    made = Networks(release.api)
+    made.create("plain", host_device())
+    made.template("plain", "plain", "net1")
+    yield made
+    made.clean()
+    release.api.resource.delete_namespaced_resource_claim_template("plain", "default")
+
+
 def test_the_driver_is_ready_and_publishes(release):
     pod = release.pod()
     wait_for(lambda: (pool := release.api.pool()) and len(pool) == 8, "the pool")
@@ -145,24 +169,44 @@ def test_the_driver_is_ready_and_publishes(release):
     assert "(error)" not in text, text
 
 
-def test_an_upgrade_keeps_pods_and_claims(release):
+def test_a_network_by_way_of_the_drivers_pod(release, networks):
+    """NRI's socket, the namespace of the sandbox and the node's CNI plugins, all from inside the DaemonSet's container."""
+    api, machine = release.api, release.machine
+    create_pod(api, "web", "plain")
+    api.running("web")
+    [device] = api.claim_of("web", "plain").status.allocation.devices.results
+    name = machine.names[device.device]
+    assert interfaces(api, "web")["net1"]["mac"] == machine.mac(name)
+    assert name not in machine.links()
+    api.delete_pod("web")
+    wait_for(lambda: machine.at_home() and not leases(), "interface and address to come back")
+    wait_for(lambda: not release.claim_records() and not cdi_files(), "the unprepare")
+
+
+def test_an_upgrade_keeps_pods_and_claims(release, networks):
+    """Those with a network, too: it stays in the pod, and the new driver takes it back."""
     api = release.api
+    create_pod(api, "web", "plain")
     api.create_pod("before", ONE)
+    api.running("web")
     before, old = api.running("before"), release.pod()
-    [record], devices = release.claim_records(), cdi_files()
+    records, devices = release.claim_records(), cdi_files()
+    assert len(records) == 2
     release.upgrade(driver={"advertise": "all", "kubeApiQps": 6}, logging={"level": 5})
     new = release.pod()
     assert new.metadata.uid != old.metadata.uid
     after = api.running("before")
     assert after.metadata.uid == before.metadata.uid
     assert [c.restart_count for c in after.status.container_statuses] == [0]
-    assert release.claim_records() == [record]
+    assert release.claim_records() == records
     assert cdi_files() == devices
+    assert not release.machine.links().keys() >= set(release.machine.names.values()), "the network left its pod"
     api.create_pod("after", ONE)
     api.running("after")
-    for name in ("before", "after"):
+    for name in ("web", "before", "after"):
         api.delete_pod(name)
     wait_for(lambda: not release.claim_records() and not cdi_files(), "the unprepares")
+    wait_for(lambda: release.machine.at_home() and not leases(), "interface and address to come back")
 
 
 def test_a_bad_module_stops_the_upgrade(release):

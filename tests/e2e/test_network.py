@@ -2,89 +2,24 @@
 """Claims with a network: the VF's interface is in the pod before its first container starts, or no container of it runs.
 Real kubelet, containerd with NRI, and the reference CNI plugins; the VFs' interfaces are veths (tests/tools/live_machine.py)."""
 import json
-import os
 import re
 import socket
-import sys
 import time
-from pathlib import Path
 
 import pytest
-import yaml
 
 from conftest import LONG
-from harness.api import IMAGE, one_vf, or_none, vf_config
+from harness.api import IMAGE
 from harness.control_plane import wait_for
 from harness.driver import PLUGIN_DATA
+from harness.network import SCRIPT, Networks, create_pod, host_device, interfaces, leases, output
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
-from live_machine import LiveMachine  # noqa: E402 - a folder that process tests use as well
-
-LEASES = Path("/var/lib/cni/networks")
-MARKERS = PLUGIN_DATA / "attached"
-# A container tells what it has at its very start.
-SCRIPT = ("ip -o link; ip -o addr; test -z \"$CHECK\" || ping -c 1 -w 20 $CHECK; echo --; "
-          "trap 'exit 0' TERM; while true; do sleep 1 & wait $!; done")
 ATTACH = ("attach.intent", "attach.added", "attach.marked", "attach.attached")
 DETACH = ("detach.begun", "detach.deleted", "detach.settled", "detach.done")
 CROWD = 64 if LONG else 24
 
 
 # -- the node -------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def machine(plane):
-    machine = LiveMachine(Path(os.environ["DRASRIOV_E2E_STATE"]) / "live", 64)
-    try:
-        yield machine.start()
-    finally:
-        machine.stop()
-
-
-@pytest.fixture(scope="module")
-def definitions(installed):
-    """The definition of NetworkAttachmentDefinitions, which a cluster has from its Multus."""
-    group, plural = "k8s.cni.cncf.io", "network-attachment-definitions"
-    schema = {"type": "object", "properties": {"spec": {"type": "object", "properties": {"config": {"type": "string"}}}}}
-    installed.extensions.create_custom_resource_definition({
-        "metadata": {"name": f"{plural}.{group}"},
-        "spec": {"group": group, "scope": "Namespaced",
-                 "names": {"plural": plural, "singular": "network-attachment-definition",
-                           "kind": "NetworkAttachmentDefinition"},
-                 "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}]}})
-
-    def served():
-        return or_none(installed.custom.list_namespaced_custom_object, group, "v1", "default", plural) is not None
-    wait_for(served, "NetworkAttachmentDefinitions to be served")
-
-
-class Networks:
-    """NetworkAttachmentDefinitions and claim templates that use them."""
-
-    def __init__(self, api):
-        self.api, self.names = api, []
-
-    def create(self, name, *plugins, version="1.0.0"):
-        config = {"cniVersion": version, "name": name, "plugins": list(plugins)}
-        self.api.custom.create_namespaced_custom_object(
-            "k8s.cni.cncf.io", "v1", "default", "network-attachment-definitions",
-            {"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition", "metadata": {"name": name},
-             "spec": {"config": json.dumps(config)}})
-        self.names.append(name)
-
-    def template(self, name, network, if_name=None, **devices):
-        name_inside = {"ifName": if_name} if if_name else {}
-        self.api.create_template(name, {**one_vf(**devices), "config": vf_config(netAttachDefName=network, **name_inside)})
-
-    def clean(self):
-        for name in self.names:
-            self.api.custom.delete_namespaced_custom_object(
-                "k8s.cni.cncf.io", "v1", "default", "network-attachment-definitions", name)
-
-
-def host_device(subnet="10.61.0.0/24"):
-    return {"type": "host-device", "ipam": {"type": "host-local", "ranges": [[{"subnet": subnet}]]}}
 
 
 @pytest.fixture
@@ -97,80 +32,13 @@ def networks(api, definitions):
 
 
 @pytest.fixture
-def made(plane, driver, machine, api):
-    """A driver with all its modules on the machine; at the end everything is as it was found."""
-    made = driver()
-    plugins = made.folder / "cni"
-    plugins.mkdir()
-    modules = [{"name": name, "module": f"builtin:{name}"}
-               for name in ("discovery-sysfs", "vf-state", "binding-vfio", "mount-vhost", "runtime-nri", "cdi")]
-    modules.append({"name": "netconf-cni", "module": "builtin:netconf-cni",
-                    "config": {"pluginDirs": [str(plane.runtime), str(plugins)]}})
-    config = yaml.safe_load((made.folder / "config.yaml").read_text(encoding="utf-8"))
-    del config["roots"]
-    made.write("config.yaml", yaml.safe_dump({**config, "modules": modules}))
-    yield made
-    # The kubelet gives up no pod whose claims nobody unprepares.
-    if not made.alive():
-        made.start()
-        machine.bring_back()
-    api.clean()
-    wait_for(lambda: not made.claim_records() and not made.cdi_files(), "no record and no CDI file to be left")
-    wait_for(machine.at_home, "the interfaces to be on the node as before")
-    assert leases() == []
-    assert not MARKERS.exists() or list(MARKERS.iterdir()) == []
-
-
-@pytest.fixture
 def node(api, made, machine):
     made.start()
     wait_for(lambda: len(api.pool() or {}) == machine.count, "the pool")
     return made
 
 
-def leases():
-    """Addresses that host-local has given away in networks of these tests."""
-    return sorted(file.name for network in LEASES.glob("*") if network.name != "e2e"
-                  for file in network.iterdir() if file.name[0].isdigit())
-
-
 # -- pods -----------------------------------------------------------------------------------------------------------------
-
-
-def create_pod(api, name, *templates, restart="Never", check=""):
-    """A pod with a claim of each template, named like it."""
-    api.core.create_namespaced_pod("default", {
-        "metadata": {"name": name},
-        "spec": {"restartPolicy": restart, "terminationGracePeriodSeconds": 1, "automountServiceAccountToken": False,
-                 "enableServiceLinks": False,
-                 "resourceClaims": [{"name": t, "resourceClaimTemplateName": t} for t in templates],
-                 "containers": [{"name": "main", "image": IMAGE, "command": ["/bin/sh", "-c", SCRIPT],
-                                 "env": [{"name": "CHECK", "value": check}],
-                                 "resources": {"claims": [{"name": t} for t in templates]}}]}})
-
-
-def output(api, name):
-    def printed():
-        text = api.core.read_namespaced_pod_log(name, "default", _preload_content=False).data.decode()
-        assert text.endswith("--\n"), f"not all of it: {text[-200:]!r}"
-        return text
-    return wait_for(printed, f"the output of pod {name}")
-
-
-def interfaces(api, name):
-    """Interface → {mac, mtu, ips}, as the pod's container saw them when it started."""
-    found = {}
-    for line in output(api, name).splitlines():
-        words = line.split()
-        if len(words) < 3 or not words[0].rstrip(":").isdigit():
-            continue
-        interface = found.setdefault(words[1].rstrip(":").split("@")[0], {"ips": []})
-        if "link/ether" in words:
-            interface["mac"] = words[words.index("link/ether") + 1]
-            interface["mtu"] = int(words[words.index("mtu") + 1])
-        elif words[2] == "inet":
-            interface["ips"].append(words[3])
-    return found
 
 
 def check_status(api, pod, claim, networks):

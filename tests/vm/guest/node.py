@@ -202,7 +202,9 @@ class Node:
         self.forget(claim)
 
     def records(self):
-        return sorted(os.path.basename(path) for path in glob.glob(f"{DATA}/claims/*"))
+        """Names of the journal's files; the record before one (*.previous) counts with it."""
+        files = {os.path.basename(path) for path in glob.glob(f"{DATA}/claims/*")}
+        return sorted(name for name in files if name.removesuffix(".previous") + ".json" not in files)
 
 
 def call(channel, path, request, response, timeout):
