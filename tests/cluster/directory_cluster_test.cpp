@@ -193,6 +193,26 @@ TEST_F(DirectoryClusterTest, FollowsWhatPeopleDoToTheFiles) {
   ASSERT_TRUE(events.wait_for({"ADDED c2", "MODIFIED c2", "DELETED c2", "ADDED c3"}));
 }
 
+/// Who writes a claim and calls at once: no thread has followed the folder yet. The watch is told all the same.
+TEST_F(DirectoryClusterTest, WhatWasWrittenJustNowIsFound) {
+  open();
+  Events events;
+  const auto claims = watch(resource_claims(), {}, events);
+  std::vector<std::string> expected;
+  for (int i = 0; i < 200; ++i) {
+    const std::string name = "claim-" + std::to_string(i);
+    write(
+        "next",
+        R"({"apiVersion": "resource.k8s.io/v1", "kind": "ResourceClaim", "metadata": {"name": ")" +
+            name + R"(", "namespace": "ns"}})");
+    fs::rename(root_ / "next", root_ / (name + ".json"));
+    const auto found = cluster_->get(resource_claims(), {"ns", name}, Deadline::infinite());
+    ASSERT_TRUE(found) << found.error().to_string();
+    expected.push_back("ADDED " + name);
+  }
+  EXPECT_TRUE(events.wait_for(expected));
+}
+
 TEST_F(DirectoryClusterTest, ABrokenFileKeepsItsLastGoodContentAndIsNotOverwritten) {
   write("all.yaml", kClaim);
   open();

@@ -156,6 +156,10 @@ class DirectoryCluster::Impl {
   [[nodiscard]] Result<Json> get(const Resource& resource, const ObjectKey& key) {
     const MutexLock lock(mutex_);
     auto object = store_.find({type_of(resource), key});
+    if (!object && read_events()) {  // it may have been written just now
+      wake();                        // for the watches
+      object = store_.find({type_of(resource), key});
+    }
     if (!object) return not_found("get", resource, key).with_hint(folder_.hint_for_missing());
     return *std::move(object);
   }
@@ -184,7 +188,8 @@ class DirectoryCluster::Impl {
     [[maybe_unused]] const auto written = ::write(wake_.get(), &one, sizeof(one));
   }
   void follow();
-  void read_events();
+  /// Brings the store in line with what has happened in the folder. False: nothing has.
+  bool read_events() DRASRIOV_REQUIRES(mutex_);
   void deliver();
   void watch_directories() DRASRIOV_REQUIRES(mutex_);
   UniqueFd inotify_;
@@ -268,17 +273,20 @@ void DirectoryCluster::Impl::follow() {
     (void)::poll(fds.data(), fds.size(), -1);
     std::uint64_t wakes = 0;
     [[maybe_unused]] const auto drained = ::read(wake_.get(), &wakes, sizeof(wakes));
-    read_events();
+    {
+      const MutexLock lock(mutex_);
+      read_events();
+    }
     deliver();
   }
 }
 
-void DirectoryCluster::Impl::read_events() {
+bool DirectoryCluster::Impl::read_events() {
   alignas(inotify_event) std::array<char, 16384> buffer{};
-  for (;;) {
+  for (bool any = false;; any = true) {
+    // Under the lock: events that another thread has read and not yet followed would be missing.
     const ssize_t size = ::read(inotify_.get(), buffer.data(), buffer.size());
-    if (size <= 0) return;
-    const MutexLock lock(mutex_);
+    if (size <= 0) return any;
     for (ssize_t offset = 0; offset < size;) {
       inotify_event event{};
       std::memcpy(&event, buffer.data() + offset, sizeof(event));
