@@ -180,6 +180,10 @@ std::vector<Message> link_changes(int index, const LinkChange& change, bool is_u
     messages.push_back(begin(RTM_SETLINK, index));
     put(messages.back().get(), IFLA_ADDRESS, change.mac->data(), change.mac->size());
   }
+  if (change.alias) {
+    messages.push_back(begin(RTM_SETLINK, index));
+    put(messages.back().get(), IFLA_IFALIAS, change.alias->data(), change.alias->size());
+  }
   if (change.up || down_for_rename) {
     const bool up = change.up.value_or(true);
     messages.push_back(begin(RTM_SETLINK, index, up ? IFF_UP : 0, IFF_UP));

@@ -40,6 +40,12 @@ Json to_json(const Netdev& netdev) {
   if (netdev.mac) {
     json["mac"] = to_text(*netdev.mac);
   }
+  if (netdev.chosen_mac) {
+    json["chosenMac"] = true;
+  }
+  if (netdev.alias) {
+    json["alias"] = *netdev.alias;
+  }
   return json;
 }
 
@@ -76,7 +82,13 @@ std::optional<Netdev> netdev_of(const Json& json) {
   if (!name || !mtu || !random || !up) {
     return std::nullopt;
   }
-  return Netdev{*name, *mtu, mac_member(json), *random, *up};
+  return Netdev{.name = *name,
+                .mtu = *mtu,
+                .mac = mac_member(json),
+                .random_mac = *random,
+                .up = *up,
+                .chosen_mac = member<bool>(json, "chosenMac").value_or(false),
+                .alias = member<std::string>(json, "alias")};
 }
 
 VfSettings settings_of(const Json& json) {
@@ -182,7 +194,8 @@ sdk::Result<Snapshot> Snapshot::parse(std::string_view text) {
 }
 
 VfSettings as_set_by_hand(VfSettings settings, const std::optional<Netdev>& netdev) {
-  if (netdev && netdev->random_mac && settings.mac && settings.mac == netdev->mac) {
+  const bool its_own = netdev && (netdev->random_mac || netdev->chosen_mac);
+  if (its_own && settings.mac && settings.mac == netdev->mac) {
     settings.mac = Mac{};
   }
   return settings;
@@ -207,9 +220,10 @@ LinkChange difference(const Netdev& now, const Netdev& wanted) {
   if (now.mtu != wanted.mtu) {
     change.mtu = wanted.mtu;
   }
-  if (!wanted.random_mac) {
+  if (!wanted.random_mac || now.chosen_mac) {
     keep_change(now.mac, wanted.mac, change.mac);
   }
+  keep_change(now.alias, wanted.alias, change.alias);
   if (now.up != wanted.up) {
     change.up = wanted.up;
   }

@@ -27,6 +27,8 @@ struct Netdev {
   std::optional<Mac> mac;   ///< nothing: no Ethernet address
   bool random_mac = false;  ///< addr_assign_type is NET_ADDR_RANDOM: its driver draws a new one
   bool up = false;
+  bool chosen_mac = false;           ///< addr_assign_type is NET_ADDR_SET: set at this interface
+  std::optional<std::string> alias;  ///< host-device keeps the name in the host there
   friend bool operator==(const Netdev&, const Netdev&) = default;
 };
 
@@ -63,6 +65,7 @@ struct LinkChange {
   std::optional<std::uint32_t> mtu;
   std::optional<Mac> mac;
   std::optional<bool> up;
+  std::optional<std::string> alias;  ///< empty = none
 
   [[nodiscard]] bool empty() const { return *this == LinkChange(); }
   friend bool operator==(const LinkChange&, const LinkChange&) = default;
@@ -80,16 +83,17 @@ struct Snapshot {
   friend bool operator==(const Snapshot&, const Snapshot&) = default;
 };
 
-/// Some PF drivers report the address that a VF drew for itself as if it had been set. Set back, it
-/// would be: so what equals the random address of the interface counts as not set.
+/// Some PF drivers report the address that a VF drew for itself, or that was set at its interface, as
+/// if it had been set at the PF. Set back, it would be: so what equals such an address of the
+/// interface counts as not set.
 [[nodiscard]] VfSettings as_set_by_hand(VfSettings settings, const std::optional<Netdev>& netdev);
 
 /// What brings `now` to `wanted`. What either does not tell stays. REQUIRES: both are
 /// as_set_by_hand().
 [[nodiscard]] VfSettings difference(const VfSettings& now, const VfSettings& wanted);
 
-/// Likewise of the interface. A random address is not put back: the driver draws another one at its
-/// next bind anyway.
+/// Likewise of the interface. A random address is put back only where another one has been set at the
+/// interface: that of a pod must not stay. A new random one is as good as the old one.
 [[nodiscard]] LinkChange difference(const Netdev& now, const Netdev& wanted);
 
 }  // namespace drasriov::vf_state

@@ -144,7 +144,7 @@ sdk::Status VfState::restore(const sdk::Call& call, const sdk::BindingRequest& r
   // the one that is set there.
   const auto settings = restore_settings(call, *vf, *snapshot);
   if (ours && netdev) {
-    netdev = restore_netdev(call, *vf, *snapshot->netdev);
+    netdev = restore_netdev(call, *vf, *snapshot);
   }
   if (left()) {
     return {};
@@ -198,13 +198,17 @@ sdk::Status VfState::await_netdev(const sdk::Call& call, const Vf& vf, const std
                     "keeps it (ip netns, a mount)");
 }
 
-sdk::Status VfState::restore_netdev(const sdk::Call& call, const Vf& vf, const Netdev& wanted) {
+sdk::Status VfState::restore_netdev(const sdk::Call& call, const Vf& vf, const Snapshot& snapshot) {
+  const Netdev& wanted = *snapshot.netdev;
   const auto found = vf.sysfs.netdev();
   if (!found) {
     return {};
   }
   const auto deadline = std::min(call.deadline(), Clock::now() + settings_.timeout);
   LinkChange change = difference(found->netdev, wanted);
+  if (wanted.random_mac && snapshot.settings.mac.value_or(Mac{}) != Mac{}) {
+    change.mac.reset();  // the PF would refuse it: it has an address for the VF
+  }
   if (change.empty()) {
     return {};
   }

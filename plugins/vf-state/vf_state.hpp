@@ -63,8 +63,9 @@ class VfState {
                                          const std::string& name);
   [[nodiscard]] sdk::Status restore_settings(const sdk::Call& call, const Vf& vf,
                                              const Snapshot& snapshot);
+  /// REQUIRES: snapshot.netdev
   [[nodiscard]] sdk::Status restore_netdev(const sdk::Call& call, const Vf& vf,
-                                           const Netdev& wanted);
+                                           const Snapshot& snapshot);
 
   sdk::Host host_;
   Settings settings_;

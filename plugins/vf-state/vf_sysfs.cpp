@@ -43,6 +43,7 @@ std::vector<fs::path> interfaces(const fs::path& device) {
 
 /// include/uapi/linux/netdevice.h
 constexpr std::uint32_t kRandomAddress = 1;
+constexpr std::uint32_t kChosenAddress = 3;
 
 }  // namespace
 
@@ -71,9 +72,14 @@ std::optional<VfSysfs::Found> VfSysfs::netdev() const {
     if (!index || !mtu) {
       continue;  // it goes just now
     }
-    Netdev netdev{interface.filename(), *mtu, parse_mac(read(interface / "address")),
-                  read_number(interface / "addr_assign_type") == kRandomAddress,
-                  (read_number(interface / "flags").value_or(0) & IFF_UP) != 0};
+    const auto origin = read_number(interface / "addr_assign_type");
+    Netdev netdev{.name = interface.filename(),
+                  .mtu = *mtu,
+                  .mac = parse_mac(read(interface / "address")),
+                  .random_mac = origin == kRandomAddress,
+                  .up = (read_number(interface / "flags").value_or(0) & IFF_UP) != 0,
+                  .chosen_mac = origin == kChosenAddress,
+                  .alias = read(interface / "ifalias")};
     return Found{std::move(netdev), static_cast<int>(*index)};
   }
   return std::nullopt;

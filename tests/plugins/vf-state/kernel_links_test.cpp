@@ -10,10 +10,13 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 
 #include "plugins/vf-state/rtnetlink.hpp"
@@ -41,6 +44,22 @@ Seen look_at(const std::string& name) {
   seen.up = (request.ifr_flags & IFF_UP) != 0;
   ::close(socket);
   return seen;
+}
+
+/// As iproute2 tells: /sys would show the interfaces of another network namespace.
+std::string alias_of(const std::string& name) {
+  const std::string command = "ip -details link show dev " + name;
+  const std::unique_ptr<FILE, int (*)(FILE*)> pipe(::popen(command.c_str(), "r"), ::pclose);
+  std::string text(8192, '\0');
+  text.resize(::fread(text.data(), 1, text.size(), pipe.get()));
+  EXPECT_NE(text, "");
+  constexpr std::string_view kBefore = "alias ";
+  const auto begin = text.find(kBefore);
+  return begin == std::string::npos
+             ? ""
+             : text.substr(
+                   begin + kBefore.size(),
+                   text.find_first_of(" \n", begin + kBefore.size()) - begin - kBefore.size());
 }
 
 /// Runs it on a thread in a new network namespace with the pair v0, v1; false: not permitted.
@@ -74,6 +93,13 @@ TEST(KernelLinksTest, NameMtuAddressAndState) {
         EXPECT_EQ(seen.mtu, 9000);
         EXPECT_EQ(seen.mac, mac);
         EXPECT_TRUE(seen.up);
+
+        set = links.set_link(index, {.alias = "uplink"}, /*is_up=*/true);
+        ASSERT_TRUE(set.ok()) << set.error().message();
+        EXPECT_EQ(alias_of("eth3"), "uplink");
+        set = links.set_link(index, {.alias = ""}, /*is_up=*/true);
+        ASSERT_TRUE(set.ok()) << set.error().message();
+        EXPECT_EQ(alias_of("eth3"), "");
 
         set = links.set_link(index, {.name = "eth4"}, /*is_up=*/true);
         ASSERT_TRUE(set.ok()) << set.error().message();

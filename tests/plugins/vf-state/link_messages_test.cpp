@@ -116,6 +116,9 @@ TEST(LinkMessagesTest, ALinkThatIsUpIsRenamedWhileItIsDown) {
         out += "mtu " + std::to_string(value<std::uint32_t>(mtu)) + ", ";
       } else if (const rtattr* mac = find(message, IFLA_ADDRESS)) {
         out += "mac " + to_text(value<Mac>(mac)) + ", ";
+      } else if (const rtattr* alias = find(message, IFLA_IFALIAS)) {
+        out += "alias '" +
+               std::string(static_cast<const char*>(RTA_DATA(alias)), RTA_PAYLOAD(alias)) + "', ";
       } else {
         EXPECT_EQ(link(message).ifi_change, unsigned{IFF_UP});
         out += (link(message).ifi_flags & IFF_UP) != 0 ? "up, " : "down, ";
@@ -128,6 +131,8 @@ TEST(LinkMessagesTest, ALinkThatIsUpIsRenamedWhileItIsDown) {
   EXPECT_EQ(steps({.name = "eth3", .up = false}, true), "down, name eth3, down, ");
   EXPECT_EQ(steps({.name = "eth3", .mtu = 1500, .mac = Mac{2, 0, 0, 0, 0, 1}, .up = true}, false),
             "name eth3, mtu 1500, mac 02:00:00:00:00:01, up, ");
+  EXPECT_EQ(steps({.alias = "uplink"}, true), "alias 'uplink', ");
+  EXPECT_EQ(steps({.alias = ""}, true), "alias '', ");
   EXPECT_EQ(steps({}, true), "");
 }
 

@@ -35,6 +35,8 @@ TEST(SnapshotTest, SurvivesTheJournal) {
   const std::vector<Snapshot> snapshots = {
       {"26:4711", "igbvf", Netdev{"eth3", 1500, kMac, true, true}, all()},
       {"26:4711", "igbvf", Netdev{"ib0", 2044, std::nullopt, false, false}, {}},
+      {"26:4711", "igbvf", Netdev{"eth3", 1500, kMac, false, true, true, "uplink"}, {}},
+      {"26:4711", "igbvf", Netdev{"eth3", 1500, kMac, false, true, true, ""}, {}},
       {"26:4711", "", std::nullopt, VfSettings{.vlan = Vlan{}}},
       {"", "vfio-pci", std::nullopt, {}},
   };
@@ -62,6 +64,9 @@ TEST(VfSettingsTest, AnAddressThatTheVfDrewCountsAsNotSet) {
   EXPECT_EQ(as_set_by_hand({.mac = kMac}, random).mac, kUnset);
   EXPECT_EQ(as_set_by_hand({.mac = kOther}, random).mac, kOther) << "set, not yet taken over";
   EXPECT_EQ(as_set_by_hand({.mac = kMac}, fixed).mac, kMac);
+  const Netdev chosen{"eth3", 1500, kMac, false, false, /*chosen_mac=*/true};
+  EXPECT_EQ(as_set_by_hand({.mac = kMac}, chosen).mac, kUnset);
+  EXPECT_EQ(as_set_by_hand({.mac = kOther}, chosen).mac, kOther);
   EXPECT_EQ(as_set_by_hand({.mac = kMac}, std::nullopt).mac, kMac);
   EXPECT_EQ(as_set_by_hand({}, random), VfSettings());
 }
@@ -98,9 +103,22 @@ TEST(NetdevTest, OnlyWhatDiffersChanges) {
   EXPECT_EQ(difference(Netdev{"dev20", 1500, kMac, false, true}, rest), LinkChange{.name = "eth3"});
 }
 
-TEST(NetdevTest, ARandomAddressIsNotPutBack) {
+TEST(NetdevTest, AnAliasIsPutBackAndRemoved) {
+  const auto with = [](std::optional<std::string> alias) {
+    return Netdev{"eth3", 1500, kMac, false, true, false, std::move(alias)};
+  };
+  EXPECT_EQ(difference(with("eth3"), with("")), LinkChange{.alias = ""});
+  EXPECT_EQ(difference(with(""), with("uplink")), LinkChange{.alias = "uplink"});
+  EXPECT_TRUE(difference(with("eth3"), with(std::nullopt)).empty()) << "an older snapshot";
+}
+
+TEST(NetdevTest, ARandomAddressIsPutBackOnlyWhereAnotherOneWasSet) {
   const Netdev rest{"eth3", 1500, kMac, true, false};
   EXPECT_TRUE(difference(Netdev{"eth3", 1500, kOther, true, false}, rest).empty());
+  EXPECT_TRUE(difference(Netdev{"eth3", 1500, kOther, false, false}, rest).empty())
+      << "the PF's, which refuses another";
+  EXPECT_EQ(difference(Netdev{"eth3", 1500, kOther, false, false, /*chosen_mac=*/true}, rest),
+            LinkChange{.mac = kMac});
 }
 
 }  // namespace

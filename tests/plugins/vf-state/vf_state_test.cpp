@@ -71,7 +71,11 @@ class TreeLinks final : public Links {
         return sdk::Error(sdk::Code::kInvalidArgument, "Cannot assign requested address");
       }
       if (change.mtu) std::ofstream(at / "mtu") << *change.mtu << "\n";
-      if (change.mac) std::ofstream(at / "address") << to_text(*change.mac) << "\n";
+      if (change.mac) {
+        std::ofstream(at / "address") << to_text(*change.mac) << "\n";
+        std::ofstream(at / "addr_assign_type") << "3\n";
+      }
+      if (change.alias) std::ofstream(at / "ifalias") << *change.alias << "\n";
       if (change.up) {
         up_ = *change.up;
         std::ofstream(at / "flags") << (up_ ? "0x1003\n" : "0x1002\n");
@@ -86,7 +90,8 @@ class TreeLinks final : public Links {
 
   void pf(int index) { pf_ = index; }
   /// The interface, in the host, with the attributes that matter.
-  void appear(const std::string& name, std::uint32_t mtu, const Mac& mac, bool random, bool up) {
+  void appear(const std::string& name, std::uint32_t mtu, const Mac& mac, bool random, bool up,
+              const std::string& alias = "") {
     const fs::path made = sys_ / "making";
     fs::create_directories(made);
     std::ofstream(made / "ifindex") << 23 << "\n";
@@ -94,8 +99,13 @@ class TreeLinks final : public Links {
     std::ofstream(made / "address") << to_text(mac) << "\n";
     std::ofstream(made / "addr_assign_type") << (random ? 1 : 0) << "\n";
     std::ofstream(made / "flags") << (up ? "0x1003\n" : "0x1002\n");
+    std::ofstream(made / "ifalias") << alias << "\n";
     up_ = up;
     fs::rename(made, net() / name);
+  }
+  /// Somebody has set the address at the interface that is in the host.
+  void address_is_chosen() const {
+    std::ofstream(fs::directory_iterator(net())->path() / "addr_assign_type") << "3\n";
   }
   /// net/ stays, empty: what the host sees while the interface is in another namespace.
   void disappear() {
@@ -172,7 +182,7 @@ TEST_F(VfStateTest, TheSnapshotHoldsInterfaceAndSettings) {
   const auto taken = Snapshot::parse(snapshot());
   ASSERT_TRUE(taken.ok());
   EXPECT_EQ(taken->driver, "igbvf");
-  EXPECT_EQ(taken->netdev, (Netdev{"eth3", 1500, kRandom, true, false}));
+  EXPECT_EQ(taken->netdev, (Netdev{"eth3", 1500, kRandom, true, false, false, ""}));
   EXPECT_EQ(taken->settings,
             (VfSettings{.mac = Mac{}, .vlan = Vlan{}, .rate = Rate{}, .spoof_check = true}))
       << "the address is the VF's own";
@@ -226,7 +236,7 @@ TEST_F(VfStateTest, ThePfIsPutBackBeforeTheInterfaceThatItWouldRefuse) {
   links_->settings->mac = kRandom;
   const auto back = unprepare(taken);
   ASSERT_TRUE(back.ok()) << back.error().message();
-  EXPECT_EQ(netdev(), (Netdev{"eth3", 1500, kAdmin, false, true}));
+  EXPECT_EQ(netdev(), (Netdev{"eth3", 1500, kAdmin, false, true, true, ""}));
   EXPECT_EQ(links_->settings->mac, kAdmin);
 }
 
@@ -253,6 +263,43 @@ TEST_F(VfStateTest, ANewRandomAddressStaysAndIsNotPinned) {
   EXPECT_EQ(netdev().mac, drawn);
   EXPECT_EQ(netdev().name, "eth3");
   EXPECT_THAT(links_->changed_settings, IsEmpty());
+}
+
+/// A pod has ended and nobody has run CNI's DEL. igb reports the pod's address as if it were set.
+TEST_F(VfStateTest, APodsAddressAndAliasDoNotStay) {
+  const std::string taken = snapshot();
+  links_->disappear();
+  links_->appear("net1", 1500, kAdmin, /*random=*/false, /*up=*/false, "eth3");
+  links_->address_is_chosen();
+  links_->settings->mac = kAdmin;
+  ASSERT_TRUE(unprepare(taken).ok());
+  EXPECT_EQ(netdev(), (Netdev{"eth3", 1500, kRandom, false, false, /*chosen_mac=*/true, ""}));
+
+  // The next claim binds another driver, and the VF's own draws an address: it is no setting of the
+  // PF, which would forbid the pods after it to have another one.
+  links_->settings->mac = kRandom;
+  const std::string next = snapshot();
+  links_->disappear();
+  links_->appear("eth40", 1500, {0x52, 0, 0, 0, 0, 2}, /*random=*/true, /*up=*/false);
+  links_->settings->mac = Mac{0x52, 0, 0, 0, 0, 2};
+  links_->changed_settings.clear();
+  ASSERT_TRUE(unprepare(next).ok());
+  EXPECT_EQ(netdev(), (Netdev{"eth3", 1500, kRandom, false, false, /*chosen_mac=*/true, ""}));
+  EXPECT_THAT(links_->changed_settings, IsEmpty());
+}
+
+/// Set by an administrator and not taken over yet, then set at the interface as well.
+TEST_F(VfStateTest, ARandomAddressThatThePfWouldRefuseIsNotTried) {
+  links_->settings->mac = kAdmin;
+  links_->mac_is_set_at_pf = true;
+  const std::string taken = snapshot();
+  links_->disappear();
+  links_->appear("net1", 1500, kAdmin, /*random=*/false, /*up=*/false);
+  links_->address_is_chosen();
+  const auto back = unprepare(taken);
+  ASSERT_TRUE(back.ok()) << back.error().message();
+  EXPECT_EQ(netdev().name, "eth3");
+  EXPECT_EQ(netdev().mac, kAdmin);
 }
 
 /// The network namespace is gone; the kernel gives the interface back a little later.
