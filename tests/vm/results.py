@@ -26,8 +26,8 @@ def main(folder, out):
         for key, child in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
             if case.find(child) is not None:
                 counts[key] += 1
-                if key != "skipped":
-                    print(f"FAILED vm: {case.get('name')}: {case.find(child).get('message', '')[:300]}")
+                word = "SKIPPED" if key == "skipped" else "FAILED"
+                print(f"{word} vm: {case.get('name')}: {case.find(child).get('message', '')[:300]}")
                 break
     for key, value in counts.items():
         suite.set(key, str(value))

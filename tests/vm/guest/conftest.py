@@ -98,6 +98,7 @@ def node(ports, request):
     node = Node()
     node.new_cluster()
     node.configure()
+    record()  # each test draws other random addresses
     with open(LOG, "ab") as log:
         log.write(f"--- {request.node.name}\n".encode())
     yield node

@@ -43,6 +43,7 @@ class Sandbox:
     def __init__(self, id_, pod, config):
         self.id, self.pod, self.config = id_, pod, config
         self.containers = []
+        self.tries = 0  # containers that were asked for: a name is used once
 
 
 class Runtime:
@@ -89,9 +90,10 @@ class Runtime:
             except Unreachable as error:
                 raise Refused(str(error)) from error
 
-    def run_sandbox(self, pod):
+    def run_sandbox(self, pod, attempt=0):
         config = cri.PodSandboxConfig(
-            metadata=cri.PodSandboxMetadata(name=pod.name, uid=pod.uid, namespace="default"), hostname=pod.name,
+            metadata=cri.PodSandboxMetadata(name=pod.name, uid=pod.uid, namespace="default", attempt=attempt),
+            hostname=pod.name,
             log_directory="/run/pod-logs", linux=cri.LinuxPodSandboxConfig(),
             labels={"io.kubernetes.pod.name": pod.name, "io.kubernetes.pod.namespace": "default",
                     "io.kubernetes.pod.uid": pod.uid})
@@ -100,9 +102,15 @@ class Runtime:
         self.sandboxes.append(sandbox)
         return sandbox
 
+    def sandboxes_of(self, pod):
+        """IDs of those that the runtime knows, also of those that did not start."""
+        known = self._call("ListPodSandbox", cri.Nothing(), cri.ListPodSandboxResponse).items
+        return [sandbox.id for sandbox in known if sandbox.metadata.uid == pod.uid]
+
     def run_container(self, sandbox, cdi_names=()):
+        sandbox.tries += 1
         config = cri.ContainerConfig(
-            metadata=cri.ContainerMetadata(name=f"c{len(sandbox.containers)}"), image=cri.ImageSpec(image=IMAGE),
+            metadata=cri.ContainerMetadata(name=f"c{sandbox.tries}"), image=cri.ImageSpec(image=IMAGE),
             command=["/bin/sleep", "100000"], linux=cri.LinuxContainerConfig(),
             mounts=[cri.Mount(container_path="/bin/vfio_user", host_path="/usr/bin/vfio_user", readonly=True)],
             cdi_devices=[cri.CdiDevice(name=name) for name in cdi_names])
@@ -121,9 +129,12 @@ class Runtime:
 
     def remove_sandbox(self, sandbox):
         """As kubelet ends a pod: stop, which must succeed, then remove."""
-        self._call("StopPodSandbox", cri.PodSandboxRequest(pod_sandbox_id=sandbox.id), cri.Nothing)
-        self._call("RemovePodSandbox", cri.PodSandboxRequest(pod_sandbox_id=sandbox.id), cri.Nothing)
+        self.remove_sandbox_by_id(sandbox.id)
         self.sandboxes.remove(sandbox)
+
+    def remove_sandbox_by_id(self, sandbox_id):
+        for method in ("StopPodSandbox", "RemovePodSandbox"):
+            self._call(method, cri.PodSandboxRequest(pod_sandbox_id=sandbox_id), cri.Nothing)
 
     def network_namespace(self, sandbox):
         """Of the sandbox's first process."""

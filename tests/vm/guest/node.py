@@ -201,6 +201,10 @@ class Node:
         assert not error, f"unprepare: {error}"
         self.forget(claim)
 
+    def container_may_start(self, claim):
+        """What the OCI hook of the claim's containers looks for."""
+        return bool(glob.glob(f"{DATA}/attached/{claim.uid}/*"))
+
     def records(self):
         """Names of the journal's files; the record before one (*.previous) counts with it."""
         files = {os.path.basename(path) for path in glob.glob(f"{DATA}/claims/*")}

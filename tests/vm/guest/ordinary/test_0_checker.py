@@ -45,6 +45,17 @@ def with_address(vf):
     return lambda: ip("address", "flush", "dev", netdev(vf))
 
 
+def with_another_mac(vf):
+    before = machine.read("/sys/class/net", netdev(vf), "address")
+    ip("link", "set", netdev(vf), "address", "02:00:00:00:00:a1")
+    return lambda: ip("link", "set", netdev(vf), "address", before)
+
+
+def with_alias(vf):
+    ip("link", "set", netdev(vf), "alias", "eth9")
+    return lambda: ip("link", "set", netdev(vf), "alias", "")
+
+
 def other_driver(vf):
     machine.rebind(vf, "vfio-pci")
     return lambda: machine.rebind(vf, "igbvf")
@@ -60,6 +71,8 @@ FAULTS = {
     "override": (overridden, "driver_override: (null) -> vfio-pci"),
     "name": (renamed, "-> ['net1']"),
     "mtu": (with_mtu, "mtu: 1500 -> 1400"),
+    "MAC": (with_another_mac, "-> 02:00:00:00:00:a1"),
+    "alias": (with_alias, "ifalias:  -> eth9"),
     "address": (with_address, "IP: [] -> ['10.1.1.1']"),
     "vlan": (at_the_pf("vlan", "7", ("vlan", "0")), "at PF: vlan"),
     "trust": (at_the_pf("trust", "on", ("trust", "off")), "at PF: trust: False -> True"),

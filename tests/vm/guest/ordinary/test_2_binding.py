@@ -46,6 +46,20 @@ def test_a_vf_for_user_space_and_back(driver):
     assert not differences()
 
 
+def test_kubelet_is_restarted(driver):
+    """It registers the driver again and asks again for what it has; then for a claim that nobody else knows any more."""
+    bound, plain = driver.claim(vfs(PF0)[1], driver="vfio-pci"), driver.claim(vfs(PF1)[1])
+    names = [driver.prepare(claim) for claim in (bound, plain)]
+    driver.register()
+    assert [driver.prepare(claim) for claim in (bound, plain)] == names
+    driver.forget(bound)  # deleted meanwhile, with its pod
+    driver.register()
+    assert not driver.dra("Unprepare", [bound])[bound.uid].error
+    assert machine.driver(vfs(PF0)[1]) == "igbvf"
+    driver.unprepare(plain)
+    assert not differences() and not driver.records()
+
+
 @pytest.mark.ports_changed
 def test_what_an_administrator_has_set_is_there_again(driver):
     vf = vfs(PF0)[2]

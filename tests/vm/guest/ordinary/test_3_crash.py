@@ -10,8 +10,9 @@ from conftest import differences
 from machine import PF0, wait_for, vfs
 from node import CDI, Unreachable
 
-PREPARE = ("prepare.snapshot", "prepare.intent", "prepare.bind", "prepare.state", "prepare.bound", "prepare.spec",
-           "prepare.pod_spec", "prepare.committed")
+# Without prepare.state: no module of this node keeps a state of its own. The places of attach and detach: test_5_pods.py.
+PREPARE = ("prepare.fetched", "prepare.planned", "prepare.snapshot", "prepare.intent", "prepare.bind", "prepare.bound",
+           "prepare.spec", "prepare.pod_spec", "prepare.committed")
 UNPREPARE = ("unprepare.begun", "unprepare.undo", "unprepare.undone", "unprepare.spec", "unprepare.pod_spec",
              "unprepare.erased")
 

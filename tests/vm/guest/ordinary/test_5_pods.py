@@ -1,19 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pods with containerd, NRI and the reference CNI plugins, and with sriov-cni where there is one."""
+import glob
+import itertools
 import os
+import random
 import shutil
+import threading
 
 import pytest
 import yaml
 
 import machine
 from capture import capture
-from conftest import differences
-from containers import Runtime
-from machine import PF0, PF1, VFS, at_pf, netdev, vfs, wait_for
-from node import Pod
+from conftest import differences, record
+from containers import Refused, Runtime
+from machine import PF0, PF1, VFS, at_pf, ip, netdev, vfs, wait_for
+from node import CDI, Pod, Unreachable
 
 SRIOV_CNI = "/data/driver/sriov"
+PODS, AT_ONCE = 12, 4  # of the random lives
+SEED = int(os.environ.get("DRASRIOV_VM_SEED") or random.randrange(1 << 32))
 
 
 @pytest.fixture(scope="module")
@@ -33,11 +39,11 @@ def runtime(containerd):
 @pytest.fixture
 def node(node, runtime):
     """Taken down before the runtime's sandboxes are: a test that fails must not leave pods behind it."""
-    for number in (1, 2, 3, 4):
+    for number in range(1, PODS + 1):
         node.network(f"net{number}", {
             "type": "host-device",
             "ipam": {"type": "static", "addresses": [{"address": f"10.56.0.{number}/24"}]}},
-            {"type": "tuning", "mtu": 1400, "mac": f"02:00:00:00:56:0{number}"})
+            {"type": "tuning", "mtu": 1400, "mac": f"02:00:00:00:56:{number:02x}"})
     yield node
     for sandbox in list(runtime.sandboxes):
         runtime.remove_sandbox(sandbox)
@@ -197,3 +203,124 @@ def test_unprepare_before_the_sandbox_is_stopped(driver, runtime):
     assert not differences()
     runtime.remove_sandbox(sandbox)
     assert not differences()
+
+
+ATTACH = ("attach.intent", "attach.added", "attach.attached", "attach.marked")
+DETACH = ("detach.begun", "detach.deleted", "detach.settled", "detach.done")
+
+
+@pytest.mark.parametrize("place", ATTACH)
+def test_killed_in_an_attach(node, runtime, place):
+    """The runtime goes on without the driver; the pod's container waits for the next one."""
+    node.start(faults=True, DRASRIOV_CRASH_AT=place)
+    pod = Pod()
+    claim = node.claim(vfs(PF0)[2], pod=pod, ifName="net1", netAttachDefName="net3")
+    names = node.prepare(claim)
+    sandbox = runtime.run_sandbox(pod)
+    wait_for(lambda: not node.alive(), "the driver's death")
+    node.start()
+    wait_for(lambda: "net1" in runtime.links(sandbox), "the interrupted attach")
+    wait_for(lambda: node.container_may_start(claim), "the claim to be attached")
+    runtime.run_container(sandbox, names)
+    end_pod(node, runtime, claim, sandbox)
+    assert not node.records() and not differences()
+
+
+@pytest.mark.parametrize("place", DETACH)
+def test_killed_in_a_detach(node, runtime, place):
+    node.start(faults=True, DRASRIOV_CRASH_AT=place)
+    claim, sandbox, _ = start_pod(node, runtime, vfs(PF0)[2], ifName="net1", netAttachDefName="net3")
+    runtime.remove_sandbox(sandbox)
+    wait_for(lambda: not node.alive(), "the driver's death")
+    node.start()
+    node.unprepare(claim)
+    assert not node.records() and not glob.glob(f"{CDI}/*") and not differences()
+
+
+class Lives:
+    """Pods that are taken through their lives in a random order while the driver is killed, at random moments of a step, and the
+    runtime between steps. Each step is repeated until it succeeds, as kubelet does it."""
+
+    def __init__(self, node, runtime, choice):
+        self.node, self.runtime, self.choice = node, runtime, choice
+        self.attempts = itertools.count()
+        self.driver_kills = self.runtime_kills = 0
+
+    def life(self, vf, number):
+        """The steps of one pod."""
+        kernel = self.choice.random() < 0.7
+        pod = Pod()
+        claim = (self.node.claim(vf, pod=pod, ifName="net1", netAttachDefName=f"net{number + 1}") if kernel
+                 else self.node.claim(vf, pod=pod, driver="vfio-pci"))
+        names = self.again(lambda: self.node.prepare(claim))
+        yield
+        sandbox = self.again(lambda: self.sandbox(pod))
+        yield
+        container = self.again(lambda: self.runtime.run_container(sandbox, names))
+        if kernel:
+            assert addresses(self.runtime.links(sandbox)["net1"]) == [f"10.56.0.{number + 1}/24"]
+        else:
+            assert "reset: ok" in self.runtime.execute(container, "/bin/vfio_user", machine.group(vf), vf)
+        yield
+        self.again(lambda: self.runtime.remove_sandbox(sandbox))
+        yield
+        self.again(lambda: self.node.unprepare(claim))
+
+    def sandbox(self, pod):
+        """A sandbox that did not start is removed first, and the next one has another number."""
+        for one in self.runtime.sandboxes_of(pod):
+            self.runtime.remove_sandbox_by_id(one)
+        return self.runtime.run_sandbox(pod, next(self.attempts))
+
+    def again(self, step):
+        """The step, with a driver that perhaps dies in it, until it has succeeded."""
+        killer = None
+        if self.choice.random() < 0.3:
+            killer = threading.Timer(self.choice.random() * 1.5, self.node.kill)
+            killer.start()
+            self.driver_kills += 1
+        refusals = []
+
+        def succeeds():
+            try:
+                return (step(),)
+            except (Unreachable, Refused) as error:
+                refusals.append(str(error))
+                if not self.node.alive():
+                    self.node.start()
+                return None
+        done = wait_for(succeeds, lambda: f"a step to succeed: {refusals[-3:]}")
+        if killer:
+            killer.join()
+            if not self.node.alive():
+                self.node.start()
+        return done[0]
+
+    def run(self):
+        waiting, running = list(range(PODS)), {}
+        free = vfs(PF0) + vfs(PF1)
+        while waiting or running:
+            if waiting and len(running) < AT_ONCE:
+                vf = free.pop(self.choice.randrange(len(free)))
+                running[vf] = self.life(vf, waiting.pop())
+            vf = self.choice.choice(list(running))
+            if next(running[vf], "over") == "over":
+                del running[vf]
+                free.append(vf)
+            if self.choice.random() < 0.05:
+                self.runtime.kill()
+                self.runtime.start()
+                self.runtime_kills += 1
+
+
+@pytest.mark.ports_changed
+def test_twelve_pods_and_kills(driver, runtime):
+    print("seed", SEED)
+    # With addresses that are set, each VF must come back with its own, whatever it was bound to.
+    for number, vf in enumerate(vfs(PF0) + vfs(PF1)):
+        ip("link", "set", netdev(vf), "address", f"02:00:00:00:77:0{number}")
+    record()
+    lives = Lives(driver, runtime, random.Random(SEED))
+    lives.run()
+    print(f"driver killed {lives.driver_kills} times, runtime {lives.runtime_kills} times")
+    assert not driver.records() and not differences()
