@@ -55,6 +55,15 @@ def test_it_decides_as_the_table_says(cluster, case):
         judge(create(cluster, place, entries(case["parameters"])), case["verdict"])
 
 
+@pytest.mark.parametrize("name", ["lo", "eth0"])
+def test_an_interface_that_every_pod_has(cluster, name):
+    """Prepare refuses it with a network, and without one nobody uses the name."""
+    for place in PLACES:
+        for network, verdict in (("vf-test1", "refused"), ("", "accepted"), (None, "accepted")):
+            judge(create(cluster, place, entries({**GOOD, "ifName": name, "netAttachDefName": network})), verdict)
+        judge(create(cluster, place, entries({**GOOD, "ifName": name})), "accepted")
+
+
 GOOD = {"apiVersion": f"{DRIVER}/v1alpha1", "kind": "VfConfig", "ifName": "net1"}
 BAD = {**GOOD, "ifName": "net/1"}
 

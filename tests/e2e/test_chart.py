@@ -145,8 +145,8 @@ def cdi_files():
     return sorted(f.name for f in CDI.glob("*.json"))
 
 
-def vendor(image):
-    return {"name": "vendor", "source": {"image": image, "path": "/usr/lib/vendor.so", "delivery": "initContainer"}}
+def vendor(image, delivery="initContainer"):
+    return {"name": "vendor", "source": {"image": image, "path": "/usr/lib/vendor.so", "delivery": delivery}}
 
 
 @pytest.fixture
@@ -234,6 +234,19 @@ def test_a_module_from_another_image(release):
     release.api.create_pod("more", ONE)
     release.api.running("more")
     release.api.delete_pod("more")
+
+
+def test_a_module_from_an_image_volume(release, kubernetes_minor):
+    if kubernetes_minor < (1, 36):
+        pytest.skip("the chart counts on image volumes from 1.36 on")
+    release.upgrade(modules=[*release.defaults, vendor(VENDOR, "imageVolume")], allowModuleImagesWithoutDigest=True)
+    pod = release.pod()
+    assert [volume.image.reference for volume in pod.spec.volumes if volume.image] == [VENDOR]
+    code, text = release.kubectl("exec", pod.metadata.name, "--", "dra-driver-sriov", "module", "list")
+    assert code == 0 and "vendor.so" in text, text
+    release.api.create_pod("volume", ONE)
+    release.api.running("volume")
+    release.api.delete_pod("volume")
 
 
 def test_without_privileges(release):
