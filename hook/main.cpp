@@ -5,7 +5,9 @@
 // keeps only while the claim's devices are in that sandbox. Else 1 and one sentence on standard error, which the runtime
 // passes on: the container does not start. It asks no other process, so it holds while the driver is away.
 // With --check alone it does nothing and succeeds: `doctor` asks so whether it can be run.
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -40,6 +42,31 @@ std::string_view read_state() {
   }
 }
 
+/// One marker of the claim, if there is any: the sandbox that has its network, and the pod as the driver wrote it.
+struct Holder {
+  char sandbox[256] = {};
+  char pod[512] = {};
+};
+
+void read_holder(const char* folder, Holder& holder) {
+  DIR* const all = ::opendir(folder);
+  if (all == nullptr) return;
+  while (const dirent* const entry = ::readdir(all)) {
+    if (entry->d_name[0] == '.') continue;
+    ::snprintf(holder.sandbox, sizeof holder.sandbox, "%s", entry->d_name);
+    const int file = ::openat(::dirfd(all), entry->d_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    const ssize_t size = file < 0 ? 0 : ::read(file, holder.pod, sizeof holder.pod - 1);
+    if (file >= 0) ::close(file);
+    holder.pod[size > 0 ? size : 0] = '\0';
+    holder.pod[::strcspn(holder.pod, "\n")] = '\0';
+    for (char* at = holder.pod; *at != '\0'; ++at) {
+      if (*at < ' ' || *at > '~') *at = '?';
+    }
+    break;
+  }
+  ::closedir(all);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -70,6 +97,20 @@ int main(int argc, char** argv) {
     if (error == 0 && !S_ISREG(found.st_mode)) error = EINVAL;
   }
   if (error == 0) return 0;
+  Holder holder;
+  char folder[sizeof path];
+  if (::snprintf(folder, sizeof folder, "%s/attached/%s", argv[3], uid) <
+      static_cast<int>(sizeof folder))
+    read_holder(folder, holder);
+  if (holder.sandbox[0] != '\0') {
+    ::fprintf(stderr,
+              "dra-driver-sriov: claim %s (%s): its network is not attached to sandbox %.*s: it is "
+              "in sandbox %s of pod %s — hint: a claim with a network serves one pod at a time: "
+              "wait until that one is gone, or give each pod a claim of its own by a "
+              "ResourceClaimTemplate\n",
+              claim, uid, width(sandbox.id), sandbox.id.data(), holder.sandbox, holder.pod);
+    return kRefused;
+  }
   ::fprintf(stderr,
             "dra-driver-sriov: claim %s (%s): its network is not attached to sandbox %.*s: %s: %s "
             "— hint: is the driver's pod of this node running and connected to the container "

@@ -373,6 +373,10 @@ Status recover_claims(Driver& driver) {
                             [&claims = *driver.claims](const claim::ClaimRef& claim,
                                                        std::string reason, std::string message) {
                               claims.tell_warning(claim, std::move(reason), std::move(message));
+                            },
+                        .consumers =
+                            [&claims = *driver.claims](const claim::ClaimRef& claim) {
+                              return claims.consumers_of(claim);
                             }});
   if (!driver.journal->all().empty()) driver.control->wait_for_first_scan();
   if (auto recovered = driver.claims->recover(Deadline::after(kRecoveryBudget)); !recovered) {

@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "host/claim/attacher.hpp"
 #include "host/claim/claim_service.hpp"
@@ -95,6 +96,10 @@ class ClaimRunner final : public ClaimService {
   /// Tells what became of a claim's devices, from pod/: its status, or a warning for people. Not on the path of an answer.
   void tell_status(const Record& record);
   void tell_warning(const ClaimRef& claim, std::string reason, std::string message);
+
+  /// Who may use the claim now, as the API says. Blocks. [worker] Errors: those of the API and of decode_claim();
+  /// NOT_FOUND also for another claim of the same name.
+  [[nodiscard]] Result<std::vector<module::Consumer>> consumers_of(const ClaimRef& claim) const;
 
   void prepare(ClaimRef claim, Deadline deadline, Prepared done) override;
   void unprepare(ClaimRef claim, Deadline deadline, Unprepared done) override;

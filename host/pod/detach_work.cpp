@@ -6,6 +6,7 @@
 
 #include "host/base/backoff.hpp"
 #include "host/pod/claims_work.hpp"
+#include "host/pod/join_work.hpp"
 
 namespace drasriov::pod {
 namespace {
@@ -48,6 +49,7 @@ class DetachWork final : public ClaimsWork {
     if (ok) {
       context_.parts.log.info("detached", {{telemetry::key::kClaim, record.claim.to_string()}});
       if (!stale) context_.parts.changed(record);
+      look_for_joined(context_, uid_);
     } else {
       context_.parts.warn(
           record.claim, "DetachFailed",

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "host/claim/attacher.hpp"
 #include "host/claim/journal.hpp"
@@ -24,6 +25,8 @@ struct PodSettings {
   /// First and longest pause between attempts that nobody waits for; doubled, with jitter.
   Duration retry_first = std::chrono::milliseconds(500);
   Duration retry_longest = std::chrono::seconds(60);
+  /// From the end of a sandbox until the claim is looked up in the API: kubelet unprepares most claims by then.
+  Duration join_delay = std::chrono::seconds(2);
   /// Between two audits (audit.hpp) at least.
   Duration audit_pause = std::chrono::seconds(60);
 };
@@ -38,6 +41,8 @@ struct PodParts {
   std::function<void(const claim::Record&)> changed;
   /// For people, on the claim. [any]
   std::function<void(const claim::ClaimRef&, std::string reason, std::string message)> warn;
+  /// Who may use the claim now, as the API says; NOT_FOUND when it is gone. Blocks. [worker]
+  std::function<Result<std::vector<module::Consumer>>(const claim::ClaimRef&)> consumers;
 };
 
 struct PodContext {

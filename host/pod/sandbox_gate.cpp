@@ -11,6 +11,7 @@
 #include "host/pod/attach_work.hpp"
 #include "host/pod/audit.hpp"
 #include "host/pod/detach_work.hpp"
+#include "host/pod/join_work.hpp"
 
 namespace drasriov::pod {
 namespace {
@@ -206,7 +207,11 @@ void SandboxGate::stop(const module::Sandbox& sandbox, Reply reply) {
   if (!context || context->parts.queue.stopping()) return reply({});
   std::vector<std::string> uids;
   for (const claim::RecordPtr& record : context->parts.journal.network_claims_of(sandbox.pod.uid)) {
-    if (in_sandbox(*record, id)) uids.push_back(record->claim.uid);
+    if (in_sandbox(*record, id)) {
+      uids.push_back(record->claim.uid);
+    } else {
+      look_for_joined(*context, record->claim.uid);
+    }
   }
   if (uids.empty()) return reply({});
   const auto last = std::make_shared<LastOf>(uids.size(), std::move(reply));

@@ -69,7 +69,13 @@ TEST_F(Hook, PassesOnlyWithTheMarkerOfThisClaimAndSandbox) {
   EXPECT_THAT(said(), HasSubstr("dra-driver-sriov doctor"));
   mark(kUid, "other");
   mark("c1a10000-0000-4000-8000-000000000002", kSandbox);
+  std::ofstream(root_ / "attached" / kUid / ".half.tmp") << "nobody/none\n";
   EXPECT_EQ(hook(state_of(kSandbox)), 1);
+  EXPECT_THAT(said(), HasSubstr("it is in sandbox other of pod ns/pod"));
+  EXPECT_THAT(said(), HasSubstr("ResourceClaimTemplate"));
+  std::ofstream(root_ / "attached" / kUid / "other") << "ns/\x1b[1mpod and more";
+  EXPECT_EQ(hook(state_of(kSandbox)), 1);
+  EXPECT_THAT(said(), HasSubstr("of pod ns/?[1mpod and more —"));
   mark(kUid, kSandbox);
   EXPECT_EQ(hook(state_of(kSandbox)), 0);
   EXPECT_EQ(said(), "");

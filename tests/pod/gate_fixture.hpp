@@ -40,6 +40,7 @@ class SandboxGateTest : public ::testing::Test {
   SandboxGateTest() {
     settings_.retry_first = std::chrono::milliseconds(5);
     settings_.retry_longest = std::chrono::milliseconds(20);
+    settings_.join_delay = std::chrono::milliseconds(5);
     settings_.background_budget = std::chrono::seconds(10);
   }
   ~SandboxGateTest() override { stop(); }
@@ -52,11 +53,13 @@ class SandboxGateTest : public ::testing::Test {
   void serve() {
     gate_->serve(
         settings_,
-        PodParts{*node_.queue, *node_.journal, *node_.attacher, log_,
-                 [this](const claim::Record& record) { node_.runner->tell_status(record); },
-                 [this](const claim::ClaimRef& claim, std::string reason, std::string message) {
-                   node_.runner->tell_warning(claim, std::move(reason), std::move(message));
-                 }});
+        PodParts{
+            *node_.queue, *node_.journal, *node_.attacher, log_,
+            [this](const claim::Record& record) { node_.runner->tell_status(record); },
+            [this](const claim::ClaimRef& claim, std::string reason, std::string message) {
+              node_.runner->tell_warning(claim, std::move(reason), std::move(message));
+            },
+            [this](const claim::ClaimRef& claim) { return node_.runner->consumers_of(claim); }});
   }
   void stop() {
     if (node_.queue) node_.queue->stop();

@@ -282,6 +282,57 @@ TEST_F(SandboxGateTest, ASecondPodIsRefusedWithTheHoldersName) {
   EXPECT_TRUE(marked(claim, "s1"));
 }
 
+/// kubelet does not prepare the claim again for it, so that only the API tells of it.
+TEST_F(SandboxGateTest, APodThatJoinsAClaimIsAttachedWhenItsHolderHasGone) {
+  start();
+  const ClaimRef claim = prepared();
+  const auto holder = started("pod-a", "s1");
+  ASSERT_TRUE(send(Kind::kRunPodSandbox, holder));
+  node_.add_claim(1, {2}, {{"netAttachDefName", "net-a"}},
+                  {claim::testing::reserved_for("pod-a"), claim::testing::reserved_for("pod-b")});
+  std::atomic<int> asked = 0;
+  node_.cluster.on_get([&](const cluster::ObjectKey&) {
+    return ++asked == 1 ? Status(Error(Code::kUnavailable, "connection refused")) : Status();
+  });
+  const auto joined = started("pod-b", "s2");
+  EXPECT_TRUE(send(Kind::kRunPodSandbox, joined))
+      << "as any pod; the hook holds its containers back";
+  EXPECT_EQ(asked, 0) << "a pod without devices costs a look-up, and so does this one";
+  EXPECT_FALSE(marked(claim, "s2"));
+  ASSERT_TRUE(send(Kind::kStopPodSandbox, holder));
+  EXPECT_TRUE(eventually([&] { return marked(claim, "s2"); }));
+  EXPECT_EQ(node_.netconf.attached().at(kVf), "s2");
+  EXPECT_EQ(asked, 2);
+  EXPECT_TRUE(send(Kind::kCreateContainer, joined));
+  EXPECT_TRUE(send(Kind::kStopPodSandbox, joined)) << "it is the holder now";
+  EXPECT_TRUE(eventually([&] { return attachments(claim).empty(); }));
+  node_.queue->stop();
+}
+
+TEST_F(SandboxGateTest, AClaimIsNotLookedUpWhileItIsAttachedOrGone) {
+  settings_.join_delay = milliseconds(2000);
+  start();
+  const ClaimRef claim = prepared();
+  const ClaimRef other = prepared(2, {5}, {"pod-b"});
+  std::atomic<int> asked = 0;
+  node_.cluster.on_get([&](const cluster::ObjectKey&) {
+    ++asked;
+    return Status();
+  });
+  ASSERT_TRUE(send(Kind::kRunPodSandbox, started("pod-a", "s1")));
+  ASSERT_TRUE(send(Kind::kStopPodSandbox, sandbox("pod-a", "s1")));
+  ASSERT_TRUE(send(Kind::kRunPodSandbox, started("pod-a", "s2"))) << "made anew";
+  ASSERT_TRUE(send(Kind::kRunPodSandbox, started("pod-b", "s3")));
+  ASSERT_TRUE(send(Kind::kStopPodSandbox, sandbox("pod-b", "s3")));
+  ASSERT_TRUE(node_.unprepare(other));
+  std::promise<void> later;  // behind both look-ups
+  ASSERT_TRUE(node_.queue->post_at(claim::WorkQueue::Clock::now() + milliseconds(2500),
+                                   [&] { later.set_value(); }));
+  later.get_future().wait();
+  node_.queue->stop();
+  EXPECT_EQ(asked, 0);
+}
+
 TEST_F(SandboxGateTest, TheHostsNetworkIsRefusedOnlyWithANetworkClaim) {
   start();
   prepared();
