@@ -217,6 +217,10 @@ void RuntimeLink::pass_on(Session::Late& event) {
   delivery_.cancel({connection_, event.token});
 }
 
+void RuntimeLink::pass_on(const Session::Unheard& event) {
+  host_.log().error(event.message);
+}
+
 void RuntimeLink::observe(std::uint64_t token, std::string_view outcome) {
   const auto found = arrivals_.find(token);
   if (found == arrivals_.end()) return;

@@ -58,6 +58,7 @@ class RuntimeLink {
   void pass_on(Session::Synchronised& event);
   void pass_on(Session::Hook& event);
   void pass_on(Session::Late& event);
+  void pass_on(const Session::Unheard& event);
   void observe(std::uint64_t token, std::string_view outcome);
   /// One line when it becomes another state, not one for each try.
   void report(const sdk::Error& error);

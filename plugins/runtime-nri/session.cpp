@@ -193,19 +193,20 @@ void Session::state_change(std::uint32_t stream, const Request& request, Clock::
     hook(stream, found->method, found->kind, std::move(change), request.timeout, now);
     return;
   }
-  refuse(stream, sdk::Code::kInternal, change.error().message());
+  // It may be a sandbox's start, and is none of a container, which comes as a call of its own.
+  refuse_unheard(stream, kRunPodSandbox, sdk::Code::kInternal, change.error().message());
 }
 
 void Session::hook(std::uint32_t stream, std::string_view name, sdk::EventKind kind,
                    sdk::Result<HookRequest> request, std::chrono::nanoseconds timeout,
                    Clock::time_point now) {
   if (!request) {
-    refuse(stream, sdk::Code::kInternal, request.error().message());
+    refuse_unheard(stream, name, sdk::Code::kInternal, request.error().message());
     return;
   }
   if (pending_.size() >= kMaxPending) {
-    refuse(stream, sdk::Code::kResourceExhausted,
-           "more than " + std::to_string(kMaxPending) + " calls wait for an answer");
+    refuse_unheard(stream, name, sdk::Code::kResourceExhausted,
+                   "more than " + std::to_string(kMaxPending) + " calls wait for an answer");
     return;
   }
   if (timeout <= 0ns || timeout > 24h) timeout = runtime_.request_timeout;
@@ -273,8 +274,21 @@ std::vector<std::uint64_t> Session::pending() const {
 }
 
 void Session::refuse(const Pending& hook, sdk::Code code, std::string_view message) {
-  if (hook.name == kRunPodSandbox && !refuses_sandboxes_) return reply(hook.stream, {});
+  if (goes_on(hook.name)) return reply(hook.stream, {});
   refuse(hook.stream, code, message);
+}
+
+void Session::refuse_unheard(std::uint32_t stream, std::string_view name, sdk::Code code,
+                             std::string_view message) {
+  if (!goes_on(name)) return refuse(stream, code, message);
+  events_.emplace_back(Unheard{std::string(name) + ": " + std::string(message) +
+                               "; the sandbox goes on without its network, and its containers "
+                               "are refused until they have it"});
+  reply(stream, {});
+}
+
+bool Session::goes_on(std::string_view name) const noexcept {
+  return name == kRunPodSandbox && !refuses_sandboxes_;
 }
 
 void Session::reply(std::uint32_t stream, std::string_view payload) {

@@ -64,7 +64,11 @@ class Session {
     std::string_view name;  ///< static
     std::string message;    ///< why
   };
-  using Event = std::variant<Configured, Synchronised, Hook, Late>;
+  /// A sandbox that the host does not hear of goes on, as the runtime must not be refused it.
+  struct Unheard {
+    std::string message;  ///< why
+  };
+  using Event = std::variant<Configured, Synchronised, Hook, Late, Unheard>;
 
   /// How long the runtime may take from the connection to Configure. It serves one plugin after
   /// the other, so that a stuck one delays us.
@@ -115,6 +119,11 @@ class Session {
 
   /// The runtime hears of a refused hook: as an error, or at the pod's containers.
   void refuse(const Pending& hook, sdk::Code code, std::string_view message);
+  /// The same for a hook that the host is not told of.
+  void refuse_unheard(std::uint32_t stream, std::string_view name, sdk::Code code,
+                      std::string_view message);
+  /// Whether the runtime is told success whatever the answer is.
+  [[nodiscard]] bool goes_on(std::string_view name) const noexcept;
   void reply(std::uint32_t stream, std::string_view payload);
   void refuse(std::uint32_t stream, sdk::Code code, std::string_view message);
 

@@ -258,6 +258,34 @@ TEST_F(NriSession, OnlyTheSandboxOfARuntimeThatKeepsItGoesOn) {
   EXPECT_EQ(only_answer().code, 4);
 }
 
+TEST_F(NriSession, ASandboxThatNobodyHearsOfGoesOnWhereItIsNotRefused) {
+  handshake("v2.1.9");
+  for (const char* method : {"RunPodSandbox", "StateChange"}) {
+    ASSERT_TRUE(call(method, "\xff\xff\xff"));
+    EXPECT_EQ(only_answer().code, 0) << method;
+    const auto events = session_.take_events();
+    ASSERT_EQ(events.size(), 1U) << method;
+    EXPECT_NE(std::get<Session::Unheard>(events[0]).message.find("is not protobuf"),
+              std::string::npos);
+  }
+  for (const char* method : {"StopPodSandbox", "CreateContainer"}) {
+    ASSERT_TRUE(call(method, "\xff\xff\xff"));
+    EXPECT_EQ(only_answer().code, 13) << method;
+  }
+  for (std::size_t i = 0; i < Session::kMaxPending; ++i)
+    ASSERT_TRUE(call("RunPodSandbox", testing::hook_request(TestPod{})));
+  EXPECT_TRUE(written().empty());
+  (void)session_.take_events();
+  ASSERT_TRUE(call("RunPodSandbox", testing::hook_request(TestPod{})));
+  EXPECT_EQ(only_answer().code, 0);
+  const auto events = session_.take_events();
+  ASSERT_EQ(events.size(), 1U);
+  EXPECT_NE(std::get<Session::Unheard>(events[0]).message.find("1024 calls wait"),
+            std::string::npos);
+  ASSERT_TRUE(call("CreateContainer", testing::hook_request(TestPod{}, TestContainer{})));
+  EXPECT_EQ(only_answer().code, 8);
+}
+
 TEST_F(NriSession, UnknownMethodsAndServicesAreUnimplemented) {
   handshake();
   ASSERT_TRUE(call("UpdateContainer", ""));
