@@ -45,6 +45,7 @@ class SocketServer {
 
   [[nodiscard]] Status start(std::initializer_list<grpc::Service*> services) {
     socket_.remove_stale();
+    if (auto place = socket_.check_place(); !place) return place;
     grpc::ServerBuilder builder;
     builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, kMaxConnectionIdleMs);
     int bound = 0;
@@ -54,10 +55,8 @@ class SocketServer {
     if (!server_ || bound == 0) {
       server_.reset();
       return Error(Code::kUnavailable,
-                   "socket " + socket_.path() + ": cannot listen beside it in " +
-                       std::filesystem::path(socket_.path()).parent_path().native(),
-                   "the driver needs write permission in that directory, and its file system must "
-                   "take sockets");
+                   "socket " + socket_.path() + ": gRPC cannot listen beside it",
+                   "the lines of gRPC before this one say why");
     }
     if (auto published = socket_.publish(); !published) {
       stop(milliseconds(0));

@@ -69,13 +69,19 @@ bool same_file(const struct stat& a, const struct stat& b) {
   return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
+/// REQUIRES: at most kMaxSocketPath bytes
+sockaddr_un address_of(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  return address;
+}
+
 /// Whether a process accepts connections on the socket `path`.
 bool somebody_listens(const std::string& path) {
   const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return false;
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  const sockaddr_un address = address_of(path);
   // EAGAIN is a full backlog of a live listener; ECONNREFUSED is a socket file without one.
   return ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 ||
          errno == EAGAIN;
@@ -118,6 +124,23 @@ void PublishedSocket::remove_stale() const {
     const auto info = look(path);
     if (info && S_ISSOCK(info->st_mode) && !somebody_listens(path)) ::unlink(path.c_str());
   }
+}
+
+Status PublishedSocket::check_place() const {
+  const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const sockaddr_un address = address_of(private_path_);
+  if (fd && ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) {
+    ::unlink(private_path_.c_str());
+    return {};
+  }
+  const int error = errno;
+  const std::string directory = fs::path(public_path_).parent_path().native();
+  return errno_error(
+      error, "socket " + public_path_ + ": listen beside it in " + directory,
+      error == EROFS
+          ? directory + " is mounted read-only: mount it writable into the driver's container"
+          : "the driver needs write permission in that directory, and its file system must take "
+            "sockets");
 }
 
 Status PublishedSocket::publish() {

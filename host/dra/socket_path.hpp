@@ -50,6 +50,9 @@ class PublishedSocket {
   /// (owner lock).
   void remove_stale() const;
 
+  /// Whether a socket can be bound beside the public one, which a gRPC server that fails does not tell.
+  [[nodiscard]] Status check_place() const;
+
   /// Gives the bound private socket its mode (0600: kubelet is root) and its public name.
   /// ALREADY_EXISTS: somebody listens there, or something that is no socket has the name.
   [[nodiscard]] Status publish();

@@ -180,6 +180,11 @@ std::string CdiDirectory::temporary_name(std::string_view stem) {
          std::string(kTemporarySuffix);
 }
 
+sdk::Status CdiDirectory::check_writable() const {
+  if (::access(path_.c_str(), W_OK | X_OK) == 0 || errno == ENOENT) return {};
+  return file_error(errno, "write into the CDI directory", path_);
+}
+
 sdk::Result<CdiDirectory::Written> CdiDirectory::write(std::string_view kind, std::string_view id,
                                                        std::string_view spec_json) {
   const auto stem = stem_of(kind, id);

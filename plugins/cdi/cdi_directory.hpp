@@ -39,6 +39,10 @@ class CdiDirectory {
   [[nodiscard]] sdk::Result<Written> write(std::string_view kind, std::string_view id,
                                            std::string_view spec_json);
 
+  /// Whether write() will be allowed to write, as far as it can be told without writing. A directory that is not there yet
+  /// is success.
+  [[nodiscard]] sdk::Status check_writable() const;
+
   /// A spec, or a directory, that is not there is success.
   [[nodiscard]] sdk::Status remove(std::string_view kind, std::string_view id);
 

@@ -26,6 +26,16 @@ class CdiModule {
     return std::unique_ptr<CdiModule>(new CdiModule(host, root));
   }
 
+  /// Said here, because claims say it only when they fail; they are served as soon as it is mended.
+  sdk::Status start() {
+    if (const auto writable = directory_.check_writable(); !writable) {
+      host_.log().error(writable.error().message() +
+                        "; no claim can be prepared — hint: " + writable.error().hint());
+    }
+    return {};
+  }
+  void stop() {}
+
   sdk::Status write_spec(const sdk::Call& call, std::string_view kind, std::string_view id,
                          std::string_view spec_json) {
     if (auto wanted = call.check(); !wanted) return wanted;

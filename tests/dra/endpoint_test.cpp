@@ -274,6 +274,20 @@ TEST_F(EndpointTest, WaitsForARegistrarDirectoryThatIsNotThereYet) {
   EXPECT_TRUE(eventually([&] { return get_info().ok(); }));
 }
 
+TEST_F(EndpointTest, ADirectoryThatTakesNoSocketIsNamedWithTheCause) {
+  settings_.registrar_directory =
+      "/proc";  // as one that is mounted read-only: root may not write either
+  endpoint_.emplace(settings_, claims_, log_);
+  testing::internal::CaptureStderr();
+  const auto started = endpoint_->start();
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "") << "gRPC is not asked";
+  ASSERT_FALSE(started);
+  EXPECT_EQ(started.error().message(),
+            "socket /proc/" + std::string(kDriver) +
+                "-reg.sock: listen beside it in /proc: " + std::strerror(ENOENT));
+  EXPECT_NE(started.error().hint().find("write permission"), std::string::npos);
+}
+
 TEST_F(EndpointTest, ServesBeforeKubeletIsTold) {
   fs::remove_all(root_ / "registry");
   claims_.prepares["u1"] = [](Deadline) { return std::vector{device("0000-08-00-2")}; };

@@ -51,6 +51,10 @@ TEST(CdiNotWritable, AReadOnlyMountIsNamedAndNothingIsLeft) {
       start_behind(machine, "exec " + mounts + " sh -c 'mount --bind " + cdi + " " + cdi +
                                 " && mount -o remount,bind,ro " + cdi + " && exec \"$0\" \"$@\"'");
   EXPECT_TRUE(eventually([&] { return !machine.published_names().empty(); }));
+  EXPECT_NE(
+      driver->errors().find("write into the CDI directory " + cdi + ": Read-only file system"),
+      std::string::npos)
+      << "said before any claim fails";
   expect_refused(machine, claim,
                  ": Read-only file system — hint: " + cdi +
                      " is mounted read-only: mount it writable into the driver's container");

@@ -407,6 +407,25 @@ TEST_F(CdiDirectoryTest, AReadOnlyMountIsNamed) {
                 " is mounted read-only: mount it writable into the driver's container");
 }
 
+TEST_F(CdiDirectoryTest, WhetherItMayBeWrittenIsKnownBeforeAWrite) {
+  EXPECT_TRUE(CdiDirectory(path_).check_writable().ok()) << "it will be made";
+  fs::create_directory(path_);
+  EXPECT_TRUE(CdiDirectory(path_).check_writable().ok());
+#ifdef SYS_access
+  constexpr long kAccess = SYS_access;
+#else
+  constexpr long kAccess = SYS_faccessat;
+#endif
+  const auto result = run_in_child({{.number = kAccess, .error = EROFS}}, [&]() -> std::string {
+    const auto status = CdiDirectory(path_).check_writable();
+    return status ? "writable" : status.error().message() + " | " + status.error().hint();
+  });
+  EXPECT_EQ(result.said,
+            "write into the CDI directory " + path_.native() + ": Read-only file system | " +
+                path_.native() +
+                " is mounted read-only: mount it writable into the driver's container");
+}
+
 TEST_F(CdiDirectoryTest, AFileInPlaceOfTheDirectory) {
   std::ofstream(path_) << "not a directory";
   CdiDirectory directory(path_);
