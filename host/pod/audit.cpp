@@ -14,6 +14,8 @@ using Clock = claim::WorkQueue::Clock;
 
 /// Adds that come meanwhile wait: less than the shortest time that a runtime gives.
 constexpr std::chrono::milliseconds kCollectBudget(1500);
+/// A detach of the claim that comes meanwhile waits.
+constexpr std::chrono::seconds kCheckBudget(5);
 
 void add_networks(const claim::Record& record, std::set<std::string>& networks) {
   for (const claim::DeviceRecord& device : record.devices) {
@@ -66,13 +68,17 @@ class CheckWork final : public ClaimsWork {
     module::Call call;
     const std::string id = "check/" + record.claim.uid;
     call.id = id;
-    call.deadline = Deadline::after(context_.settings.background_budget);
+    call.deadline = Deadline::after(kCheckBudget);
     const Status ok = context_.parts.attacher.check(call, record);
     if (ok) return;
+    const std::string claim = record.claim.to_string();
+    if (ok.error().code() == Code::kDeadlineExceeded)
+      return context_.parts.log.warning(ok.error().with_context("not checked"),
+                                        {{telemetry::key::kClaim, claim}});
     context_.parts.warn(
         record.claim, "CheckFailed",
         "its network is not as it was attached; nothing was changed: " + ok.error().to_string());
-    context_.parts.log.error(ok.error(), {{telemetry::key::kClaim, record.claim.to_string()}});
+    context_.parts.log.error(ok.error(), {{telemetry::key::kClaim, claim}});
   }
 
   void next() {

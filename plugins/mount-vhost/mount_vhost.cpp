@@ -137,8 +137,7 @@ sdk::Status MountVhost::unprepare(const sdk::Call& call, const sdk::BindingReque
   if (*made_in && !fs::exists(socket_dir, none)) {
     host_.log(call).warning(
         "a claim's socket directory is left, if it is still there: the driver does not see the "
-        "socketDir "
-        "that it was made in — hint: remove " +
+        "socketDir that it was made in — hint: remove " +
         directory->parent_path().native() + " of the node by hand");
     return {};
   }

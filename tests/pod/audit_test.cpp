@@ -210,6 +210,21 @@ TEST_F(AuditTest, AnAttachmentThatIsNotAsItWasIsTold) {
   EXPECT_TRUE(marked(claim, "s1"));
 }
 
+TEST_F(AuditTest, ACheckThatHangsSaysNothingAboutTheNetwork) {
+  start();
+  prepared();
+  const auto pod = started("pod-a", "s1");
+  ASSERT_TRUE(send(Kind::kRunPodSandbox, pod));
+  node_.netconf.on("check", [](const module::Call& call, const module::NetconfRequest&) {
+    EXPECT_LT(call.deadline.remaining(), std::chrono::seconds(6)) << "a detach would wait for it";
+    return Status(Error(Code::kDeadlineExceeded, "plugin dhcp: it hung"));
+  });
+  synchronise({pod});
+  EXPECT_TRUE(eventually([&] { return log_.contains("plugin dhcp: it hung"); }));
+  node_.queue->stop();
+  EXPECT_THAT(node_.events->events(), Not(Contains(HasSubstr("CheckFailed"))));
+}
+
 TEST_F(AuditTest, ANetworkWithoutCheckIsInOrder) {
   start();
   prepared();
