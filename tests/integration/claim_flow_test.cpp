@@ -51,7 +51,7 @@ TEST(ClaimFlow, PreparesAndLeavesNothingBehind) {
   EXPECT_EQ(status[0]["data"]["ifName"], "vfnet0");
   EXPECT_EQ(status[1]["data"]["ifName"], "vfnet1");
   EXPECT_EQ(Machine::files(machine.data() / "claims"),
-            std::vector<std::string>{claim.uid + ".json"});
+            (std::vector<std::string>{claim.uid + ".json", claim.uid + ".previous"}));
 
   const Json unprepared = machine.kubelet("unprepare", {claim});
   EXPECT_EQ(unprepared["claims"][claim.uid]["error"], "");
