@@ -32,8 +32,20 @@ TEST_P(Captures, AreReportedAsTheGoldenFileSays) {
 
 INSTANTIATE_TEST_SUITE_P(OfTheRealKernel, Captures,
                          ::testing::Values("a-no-vfs", "b-vfs-igbvf", "c-one-vfio",
-                                           "d-vfio-held-open"),
+                                           "d-vfio-held-open", "e-vfs-in-pods", "f-seven-vfs"),
                          [](const auto& capture) { return capture.param.substr(0, 1); });
+
+/// Their interfaces are in the network namespaces of pods: the VFs stay published, as VFs of their driver without an
+/// interface, and a scan that comes while they are away is no problem to report.
+TEST(Scan, PublishesVfsWhoseInterfacesAreInPods) {
+  const Scanned scanned(SysfsTree::capture("e-vfs-in-pods"));
+  EXPECT_THAT(scanned.devices(), SizeIs(2 + 8));
+  for (const char* away : {"0000-11-10-0", "0000-11-10-2"}) {
+    EXPECT_EQ(scanned.fact(away, DRASRIOV_FACT_DRIVER), "igbvf");
+    EXPECT_FALSE(scanned.json()[away]["facts"].contains(DRASRIOV_FACT_NETDEV)) << away;
+  }
+  EXPECT_THAT(scanned.problems(), IsEmpty());
+}
 
 TEST(Scan, ReportsTwoThousandVfs) {
   const SysfsTree tree = SysfsTree::synthetic(
