@@ -170,7 +170,11 @@ sdk::Status VfState::restore_settings(const sdk::Call& call, const Vf& vf,
   const auto netdev = found ? std::optional(found->netdev) : std::nullopt;
   // What the PF already said at the snapshot stays, even if only now it can be seen that it was set:
   // a VF may take over such an address and go on saying that its own is random.
-  const VfSettings set_since = as_set_by_hand(as_set_by_hand(**now, netdev), snapshot.netdev);
+  // One that was set at the interface since is taken back at the PF too: if it was set there, the PF
+  // refuses the one of before.
+  const bool is_chosen = netdev && netdev->chosen_mac;
+  const VfSettings set_since =
+      as_set_by_hand(is_chosen ? **now : as_set_by_hand(**now, netdev), snapshot.netdev);
   const VfSettings changes = difference(set_since, wanted);
   if (changes.empty()) {
     return {};
@@ -213,19 +217,27 @@ sdk::Status VfState::restore_netdev(const sdk::Call& call, const Vf& vf, const S
     return {};
   }
   // Another VF may hold the name for a moment: the kernel gave it away while this one had no
-  // interface, and it is put back as well.
+  // interface, and it is put back as well. It may wait for the name that this one holds: so that is
+  // given up.
+  std::string name = found->netdev.name;
+  bool is_up = found->netdev.up;
   sdk::Status set;
+  const auto is_taken = [&] { return !set && set.error().code() == sdk::Code::kAlreadyExists; };
   (void)poll_until(call, deadline, [&] {
-    set = links_->set_link(found->index, change, found->netdev.up);
-    return set.ok() || set.error().code() != sdk::Code::kAlreadyExists;
+    set = links_->set_link(found->index, change, is_up);
+    is_up = change.up.value_or(is_up);
+    const std::string aside = "dev" + std::to_string(found->index);
+    if (is_taken() && name != aside && links_->set_link(found->index, {.name = aside}, is_up)) {
+      name = aside;
+    }
+    return !is_taken();
   });
-  if (!set && set.error().code() == sdk::Code::kAlreadyExists) {
+  if (is_taken()) {
     // A VF that works under another name is better than a pod that cannot end.
-    host_.log(call).warning(
-        "the interface keeps another name: its own is taken",
-        {{"device", vf.address}, {"interface", found->netdev.name}, {"taken", wanted.name}});
+    host_.log(call).warning("the interface keeps another name: its own is taken",
+                            {{"device", vf.address}, {"interface", name}, {"taken", wanted.name}});
     change.name.reset();
-    set = links_->set_link(found->index, change, found->netdev.up);
+    set = links_->set_link(found->index, change, is_up);
   }
   if (!set) {
     return set.error().with_context(vf.address + ": put back interface " + wanted.name);

@@ -63,11 +63,15 @@ class TreeLinks final : public Links {
       in >> found;
       if (found != index) continue;
       EXPECT_EQ(is_up, up_.load());
+      if (change.name && swapped && *change.name == swapped->first &&
+          at.filename() == swapped->second) {
+        return sdk::Error(sdk::Code::kAlreadyExists, "File exists");
+      }
       if (change.name && taken.contains(*change.name)) {
         if (--taken[*change.name] <= 0) taken.erase(*change.name);
         return sdk::Error(sdk::Code::kAlreadyExists, "File exists");
       }
-      if (change.mac && mac_is_set_at_pf && change.mac != settings->mac) {
+      if (change.mac && mac_is_set_at_pf && settings->mac != Mac{} && change.mac != settings->mac) {
         return sdk::Error(sdk::Code::kInvalidArgument, "Cannot assign requested address");
       }
       if (change.mtu) std::ofstream(at / "mtu") << *change.mtu << "\n";
@@ -118,6 +122,8 @@ class TreeLinks final : public Links {
       VfSettings{.mac = kRandom, .vlan = Vlan{}, .rate = Rate{}, .spoof_check = true};
   std::vector<VfSettings> changed_settings;
   std::map<std::string, int> taken;  ///< how many more times
+  /// The first name belongs to one that gives it up only for the second, which this one has.
+  std::optional<std::pair<std::string, std::string>> swapped;
   int questions = 0;
   bool fail = false;
   bool mac_is_set_at_pf = false;  ///< igb then refuses the VF any other address
@@ -288,6 +294,20 @@ TEST_F(VfStateTest, APodsAddressAndAliasDoNotStay) {
   EXPECT_THAT(links_->changed_settings, IsEmpty());
 }
 
+/// As sriov-cni does it; then the PF refuses every other one.
+TEST_F(VfStateTest, AnAddressThatWasSetAtBothIsTakenBackAtBoth) {
+  const std::string taken = snapshot();
+  links_->disappear();
+  links_->appear("net1", 1500, kAdmin, /*random=*/false, /*up=*/false);
+  links_->address_is_chosen();
+  links_->settings->mac = kAdmin;
+  links_->mac_is_set_at_pf = true;
+  const auto back = unprepare(taken);
+  ASSERT_TRUE(back.ok()) << back.error().message();
+  EXPECT_EQ(netdev().mac, kRandom);
+  EXPECT_EQ(links_->settings->mac, Mac{});
+}
+
 /// Set by an administrator and not taken over yet, then set at the interface as well.
 TEST_F(VfStateTest, ARandomAddressThatThePfWouldRefuseIsNotTried) {
   links_->settings->mac = kAdmin;
@@ -335,17 +355,29 @@ TEST_F(VfStateTest, ANameThatIsTakenForAMomentIsWaitedFor) {
   EXPECT_EQ(netdev().mtu, 1500U);
 }
 
+/// Both are put back at the same time.
+TEST_F(VfStateTest, TwoThatHoldEachOthersNameDoNotWaitForEachOther) {
+  make(R"({"timeoutMs":30000})");
+  const std::string taken = snapshot();
+  links_->disappear();
+  links_->appear("eth40", 1500, kRandom, /*random=*/true, /*up=*/false);
+  links_->swapped = {"eth3", "eth40"};
+  ASSERT_TRUE(unprepare(taken).ok());
+  EXPECT_EQ(netdev().name, "eth3");
+}
+
 TEST_F(VfStateTest, ANameThatStaysTakenIsSaidAndTheRestIsPutBack) {
   const std::string taken = snapshot();
   links_->disappear();
   links_->appear("eth40", 9000, kRandom, true, false);
   links_->taken["eth3"] = 1 << 30;
   ASSERT_TRUE(unprepare(taken).ok());
-  EXPECT_EQ(netdev().name, "eth40");
+  EXPECT_EQ(netdev().name, "dev23");
   EXPECT_EQ(netdev().mtu, 1500U);
   const auto logs = host_.logs();
   EXPECT_TRUE(std::ranges::any_of(logs, [](const auto& line) {
-    return line.level == sdk::Level::kWarning && line.value("taken") == "eth3";
+    return line.level == sdk::Level::kWarning && line.value("taken") == "eth3" &&
+           line.value("interface") == "dev23";
   }));
 }
 
