@@ -191,6 +191,11 @@ Leftovers Machine::leftovers() const {
   collect(root_ / "cdi", "cdi/", false);
   collect(root_ / "machine", "machine/", false);
   collect(data, "data/", true);
+  // Which record is the one before depends on where it was killed.
+  std::erase_if(found, [&found](const auto& file) {
+    fs::path record = file.first;
+    return record.extension() == ".previous" && found.contains(record.replace_extension(".json"));
+  });
   found.erase("data/owner.lock");
   found.erase("data/dra-driver-sriov-hook");  // there while a driver runs or a claim is left
   return found;
