@@ -76,10 +76,12 @@ class Release:
     def pod(self):
         """The driver's pod, once it is the only one and ready."""
         def ready():
-            [pod] = self.api.core.list_namespaced_pod(
+            pods = self.api.core.list_namespaced_pod(
                 NAMESPACE, label_selector="app.kubernetes.io/component=kubeletplugin").items
-            assert all(c.ready for c in pod.status.container_statuses or [None]), pod.status
-            return pod
+            assert len(pods) == 1, [pod.metadata.name for pod in pods]
+            containers = pods[0].status.container_statuses
+            assert containers and all(c.ready for c in containers), pods[0].status
+            return pods[0]
         return wait_for(ready, "the driver's pod")
 
     def claim_records(self):
