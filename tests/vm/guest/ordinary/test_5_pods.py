@@ -115,8 +115,9 @@ def test_two_vfs_in_one_pod(driver, runtime):
     links = runtime.links(sandbox)
     assert set(links) == {"lo", "eth0", "vfnet0", "vfnet1"}
     assert [addresses(links[name]) for name in ("vfnet0", "vfnet1")] == [["10.56.0.3/24"], ["10.56.0.4/24"]]
-    environment = runtime.execute(container, "env")
-    assert f"SRIOVNETWORK_PCI_ADDRESSES={vfs(PF0)[2]},{vfs(PF1)[2]}" in environment
+    environment = dict(line.split("=", 1) for line in runtime.execute(container, "env").splitlines())
+    # The order is that of the claims' uids.
+    assert sorted(environment["SRIOVNETWORK_PCI_ADDRESSES"].split(",")) == [vfs(PF0)[2], vfs(PF1)[2]]
     runtime.remove_sandbox(sandbox)
     for claim in claims:
         driver.unprepare(claim)
