@@ -5,6 +5,7 @@ import importlib.machinery
 import importlib.util
 import json
 import os
+import random
 import re
 import signal
 import subprocess
@@ -19,6 +20,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 CHECKER = f"{HERE}/check_vfs"
 BASELINE = "/run/vfs-at-rest.json"
 LIMIT = 900  # seconds for one test
+SEED = int(os.environ.get("DRASRIOV_VM_SEED") or random.randrange(1 << 32))
 
 
 # In this process: a program of its own takes a second to start here.
@@ -36,6 +38,10 @@ def differences(*used):
     """What check_vfs says, or nothing."""
     with open(BASELINE, encoding="utf-8") as file:
         return "\n".join(check_vfs.compare(json.load(file), used))
+
+
+def pytest_report_header():
+    return f"seed {SEED} (DRASRIOV_VM_SEED={SEED} repeats it)"
 
 
 def pytest_collection_modifyitems(config, items):

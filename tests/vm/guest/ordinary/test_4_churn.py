@@ -1,19 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Claims of all kinds, several at once, while the driver is killed again and again. DRASRIOV_VM_SEED repeats a run."""
 import concurrent.futures
-import os
 import random
 import threading
 import time
 
 import machine
-from conftest import differences
+from conftest import SEED, differences
 from machine import PF0, PF1, vfs
 from node import Unreachable
 
 CLAIMS = 200
 KILLS = 6
-SEED = int(os.environ.get("DRASRIOV_VM_SEED") or random.randrange(1 << 32))
 
 
 def patiently(node, method, claim, restarted):
@@ -47,7 +45,6 @@ class Restarts:
 
 
 def test_two_hundred_claims_and_kills(driver):
-    print("seed", SEED)
     choice = random.Random(SEED)
     restarted = Restarts()
     kinds = ({}, {"driver": "vfio-pci"}, {"driver": "vfio-pci"}, {"addVhostMount": True}, {"driver": "default"})

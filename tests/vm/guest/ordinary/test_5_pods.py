@@ -12,14 +12,13 @@ import yaml
 
 import machine
 from capture import capture
-from conftest import differences, record
+from conftest import SEED, differences, record
 from containers import Refused, Runtime
 from machine import PF0, PF1, VFS, at_pf, ip, netdev, vfs, wait_for
 from node import CDI, Pod, Unreachable
 
 SRIOV_CNI = "/data/driver/sriov"
 PODS, AT_ONCE = 12, 4  # of the random lives
-SEED = int(os.environ.get("DRASRIOV_VM_SEED") or random.randrange(1 << 32))
 
 
 @pytest.fixture(scope="module")
@@ -316,7 +315,6 @@ class Lives:
 
 @pytest.mark.ports_changed
 def test_twelve_pods_and_kills(driver, runtime):
-    print("seed", SEED)
     # With addresses that are set, each VF must come back with its own, whatever it was bound to.
     for number, vf in enumerate(vfs(PF0) + vfs(PF1)):
         ip("link", "set", netdev(vf), "address", f"02:00:00:00:77:0{number}")
