@@ -57,7 +57,9 @@ void remove_lone_previous(const fs::path& directory) {
   for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
     fs::path file = it->path();
     if (file.extension() != kPreviousSuffix) continue;
-    if (!fs::exists(file.replace_extension(kSuffix))) lone.push_back(it->path());
+    std::error_code unclear;  // a record that cannot even be looked at is there
+    if (!fs::exists(file.replace_extension(kSuffix), unclear) && !unclear)
+      lone.push_back(it->path());
   }
   for (const fs::path& file : lone) fs::remove(file, error);
 }
@@ -153,10 +155,13 @@ void Journal::quarantine(const fs::path& file, const Error& why, std::string_vie
   const fs::path folder = directory_ / kQuarantine;
   std::error_code error;
   if (auto made = make_directories(folder, kDirectoryMode); made) {
-    fs::rename(file, folder / file.filename(), error);
+    // A copy, and first: killed anywhere, the next start finds one beside the record.
     const fs::path previous = previous_of(file);
-    std::error_code none;  // there may be none, and this start has read it
-    fs::rename(previous, folder / previous.filename(), none);
+    std::error_code none;
+    fs::copy_file(previous, folder / previous.filename(), fs::copy_options::overwrite_existing,
+                  none);
+    fs::rename(file, folder / file.filename(), error);
+    if (!error) fs::remove(previous, none);
     // The reason is for a person; without it the file is still in quarantine.
     (void)replace_file(folder / (bad.uid + std::string(kReasonSuffix)), bad.reason + "\n",
                        Durability::kDurable);
@@ -360,7 +365,9 @@ Status Journal::write(RecordPtr record) {
   const std::string& uid = record->claim.uid;
   const fs::path file = path_of(uid);
   const std::string text = encode_record(*record);
-  const bool kept = keep_previous(file);
+  // That of another boot holds nothing, so it tells nothing either.
+  const RecordPtr known = find(uid);
+  const bool kept = keep_previous(file) && known && !is_stale(*known);
   if (auto ok = replace_file(file, text, Durability::kDurable); !ok)
     return ok.error().with_context("journal");
   if (!kept && record->state == RecordState::kPrepared) {

@@ -127,6 +127,8 @@ void PublishedSocket::remove_stale() const {
 }
 
 Status PublishedSocket::check_place() const {
+  if (private_path_.size() > kMaxSocketPath)
+    return too_long(private_path_, "kubelet-registrar-directory-path");
   const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const sockaddr_un address = address_of(private_path_);
   if (fd && ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) {

@@ -117,14 +117,19 @@ void Audit::remember(const claim::Record& gone) {
 
 void Audit::run(const Context& context) {
   if (context->parts.queue.stopping()) return;
-  const bool collected = collect(*context);
   {
+    // Before it looks: who asks from now on is not sure to be seen by this one.
     const MutexLock lock(mutex_);
     waiting_ = false;
     not_before_ = Clock::now() + context->settings.audit_pause;
-    if (!collected) not_before_ = Clock::now() + context->settings.retry_first;
   }
-  if (!collected) return soon(context);
+  if (!collect(*context)) {
+    {
+      const MutexLock lock(mutex_);
+      not_before_ = Clock::now() + context->settings.retry_first;
+    }
+    return soon(context);
+  }
   CheckWork::start(context, attached_claims(*context));
 }
 

@@ -15,17 +15,19 @@ namespace {
 
 class JoinWork final : public ClaimsWork {
  public:
-  JoinWork(const PodContext& context, const std::string& uid, Backoff backoff)
-      : ClaimsWork(
-            context, {uid}, "look-up of claim " + uid,
-            Deadline::after(context.settings.join_delay + 2 * context.settings.background_budget)),
+  JoinWork(const PodContext& context, const std::string& uid, Backoff backoff,
+           Backoff::Duration pause, std::shared_ptr<void> once)
+      : ClaimsWork(context, {uid}, "look-up of claim " + uid,
+                   Deadline::after(pause + 2 * context.settings.background_budget)),
         uid_(uid),
-        backoff_(backoff) {}
+        backoff_(backoff),
+        pause_(pause),
+        once_(std::move(once)) {}
 
-  void start_later(Backoff::Duration pause) {
+  void start() {
     auto self = std::static_pointer_cast<JoinWork>(shared_from_this());
     // False: the driver is stopping.
-    (void)context_.parts.queue.post_at(claim::WorkQueue::Clock::now() + pause, [self] {
+    (void)context_.parts.queue.post_at(claim::WorkQueue::Clock::now() + pause_, [self] {
       if (!self->context_.parts.queue.stopping()) self->ask();
     });
   }
@@ -38,12 +40,15 @@ class JoinWork final : public ClaimsWork {
     auto consumers = context_.parts.consumers(record->claim);
     if (!consumers && consumers.error().code() == Code::kNotFound) return;
     if (!consumers) return again();
+    seen_ = record->consumers;
     consumers_ = *std::move(consumers);
-    if (!consumers_.empty() && consumers_ != record->consumers) reserve();
+    if (!consumers_.empty() && consumers_ != seen_) reserve();
   }
 
   void work(std::vector<claim::Record> records) override {
     if (records.empty() || !is_free(records.front())) return;
+    // It was prepared meanwhile, and may know better than what was read before.
+    if (records.front().consumers != seen_) return again();
     auto record = std::make_shared<claim::Record>(std::move(records.front()));
     record->consumers = consumers_;
     if (auto ok = context_.parts.journal.write(record); !ok) {
@@ -60,8 +65,9 @@ class JoinWork final : public ClaimsWork {
     }
   }
 
-  // Whoever has the claim for so long prepares or unprepares it, or attaches it.
-  void refused(Error /*error*/) override {}
+  void refused(Error /*error*/) override {
+    if (!context_.parts.queue.stopping()) again();
+  }
 
   [[nodiscard]] bool is_free(const claim::Record& record) const {
     return record.state == claim::RecordState::kPrepared &&
@@ -69,20 +75,27 @@ class JoinWork final : public ClaimsWork {
   }
 
   void again() {
-    auto next = std::make_shared<JoinWork>(context_, uid_, backoff_);
-    next->start_later(next->backoff_.next());
+    const Backoff::Duration pause = backoff_.next();
+    std::make_shared<JoinWork>(context_, uid_, backoff_, pause, once_)->start();
   }
 
   const std::string uid_;
   Backoff backoff_;
-  std::vector<module::Consumer> consumers_;
+  const Backoff::Duration pause_;
+  const std::shared_ptr<void> once_;
+  std::vector<module::Consumer> seen_;       ///< in the record when the API was asked
+  std::vector<module::Consumer> consumers_;  ///< as the API says
 };
 
 }  // namespace
 
 void look_for_joined(const PodContext& context, const std::string& claim_uid) {
+  auto once = ClaimSet::enter(context.joining, claim_uid);
+  if (!once) return;
   const Backoff backoff(context.settings.retry_first, context.settings.retry_longest);
-  std::make_shared<JoinWork>(context, claim_uid, backoff)->start_later(context.settings.join_delay);
+  std::make_shared<JoinWork>(context, claim_uid, backoff, context.settings.join_delay,
+                             std::move(once))
+      ->start();
 }
 
 }  // namespace drasriov::pod

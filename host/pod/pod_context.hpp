@@ -5,9 +5,12 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "host/base/thread_annotations.hpp"
 #include "host/claim/attacher.hpp"
 #include "host/claim/journal.hpp"
 #include "host/claim/work_queue.hpp"
@@ -45,10 +48,30 @@ struct PodParts {
   std::function<Result<std::vector<module::Consumer>>(const claim::ClaimRef&)> consumers;
 };
 
+/// Claims of which something is going on, each once. Any thread.
+class ClaimSet {
+ public:
+  /// Null when the claim is in it already; else it is until the last copy of the answer goes.
+  [[nodiscard]] static std::shared_ptr<void> enter(const std::shared_ptr<ClaimSet>& set,
+                                                   const std::string& uid) {
+    const MutexLock lock(set->mutex_);
+    if (!set->uids_.insert(uid).second) return nullptr;
+    return {set.get(), [set, uid](void*) {
+              const MutexLock leaving(set->mutex_);
+              set->uids_.erase(uid);
+            }};
+  }
+
+ private:
+  Mutex mutex_;
+  std::set<std::string> uids_ DRASRIOV_GUARDED_BY(mutex_);
+};
+
 struct PodContext {
   const PodSettings settings;
   const PodParts parts;
   LiveSandboxes& live;
+  const std::shared_ptr<ClaimSet> joining = std::make_shared<ClaimSet>();
 };
 
 /// `pod ns/name`: how messages name a pod.

@@ -230,8 +230,12 @@ void SandboxGate::reconcile() {
       return is_left_over(*context, record);
     };
     for (const claim::RecordPtr& record : context->parts.journal.all()) {
-      if (claim::has_attachments(*record) && left_over(*record))
-        detach_claim(*context, record->claim.uid, left_over, {});
+      if (claim::has_attachments(*record)) {
+        if (left_over(*record)) detach_claim(*context, record->claim.uid, left_over, {});
+      } else if (claim::has_network(*record)) {
+        // Who left it may have done so in an earlier process, or while nobody listened.
+        look_for_joined(*context, record->claim.uid);
+      }
     }
     for (const module::Sandbox& sandbox : context->live.all()) {
       const auto records = context->parts.journal.network_claims_of(sandbox.pod.uid);

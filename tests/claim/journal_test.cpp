@@ -291,6 +291,26 @@ TEST_P(UnreadableRecord, StillHoldsWhatTheOneBesideItHolds) {
 
 INSTANTIATE_TEST_SUITE_P(EarlierWrites, UnreadableRecord, ::testing::Values(0, 1, 2));
 
+TEST_F(JournalTest, ARecordThatCannotBeLookedAtHoldsWhatTheOneBesideItHolds) {
+  ASSERT_TRUE(open()->write(shared(record_for(9, {3}))));
+  fs::remove(claims() / "uid-9.json");
+  fs::create_symlink("uid-9.json", claims() / "uid-9.json");  // ELOOP, as EIO of a damaged disk
+  auto journal = open();
+  ASSERT_NE(journal, nullptr);
+  ASSERT_EQ(journal->quarantined().size(), 1U);
+  EXPECT_NE(journal->quarantined()[0].claimed, nullptr);
+  EXPECT_EQ(journal->held()->count("0000-08-00-3"), 1U);
+}
+
+TEST_F(JournalTest, ThePreviousRecordOfAnotherBootIsNoneForThisOne) {
+  ASSERT_TRUE(open()->write(shared(record_for(9, {3}))));
+  Record again = record_for(9, {3});
+  again.boot_id = "boot-2";
+  ASSERT_TRUE(open("boot-2")->write(shared(again)));
+  put_text("uid-9.json", "");
+  EXPECT_EQ(open("boot-2")->held()->count("0000-08-00-3"), 1U);
+}
+
 TEST_F(JournalTest, ThePreviousRecordGoesWithItsRecord) {
   auto journal = open();
   ASSERT_TRUE(journal->write(shared(record_for(1, {0}))));

@@ -69,6 +69,16 @@ TEST(SocketPaths, LimitIs107BytesAndLongNamesAreHashed) {
   EXPECT_FALSE(dra_socket_path("/" + std::string(room, 'd')));
 }
 
+TEST(SocketPaths, APrivateNameThatIsLongerThanThePublicOneIsChecked) {
+  const std::string directory = "/" + std::string(kMaxSocketPath - 18, 'd');
+  const PublishedSocket socket(directory + "/s.io-reg.sock", "reg-0123456");
+  const auto place = socket.check_place();
+  ASSERT_FALSE(place);
+  EXPECT_EQ(place.error().code(), Code::kInvalidArgument);
+  EXPECT_NE(place.error().message().find("the path has 110 bytes"), std::string::npos)
+      << place.error().message();
+}
+
 TEST_F(SocketPathTest, PublishesWithModeAndWithdraws) {
   PublishedSocket socket((directory_ / "dra.sock").native(), "dra");
   const UniqueFd server = listen_on(socket.private_path());

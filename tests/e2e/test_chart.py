@@ -190,19 +190,23 @@ def test_an_upgrade_keeps_pods_and_claims(release, networks):
     api = release.api
     create_pod(api, "web", "plain")
     api.create_pod("before", ONE)
-    api.running("web")
-    before, old = api.running("before"), release.pod()
+    web, before, old = api.running("web"), api.running("before"), release.pod()
+    [device] = api.claim_of("web", "plain").status.allocation.devices.results
+    inside = release.plane.in_sandbox(web.metadata.uid, "ip", "-o", "link", "show", "net1")
     records, devices = release.claim_records(), cdi_files()
     assert len(records) == 2
     release.upgrade(driver={"advertise": "all", "kubeApiQps": 6}, logging={"level": 5})
     new = release.pod()
     assert new.metadata.uid != old.metadata.uid
-    after = api.running("before")
-    assert after.metadata.uid == before.metadata.uid
-    assert [c.restart_count for c in after.status.container_statuses] == [0]
+    for pod in (web, before):
+        after = api.running(pod.metadata.name)
+        assert after.metadata.uid == pod.metadata.uid
+        assert [c.restart_count for c in after.status.container_statuses] == [0]
     assert release.claim_records() == records
     assert cdi_files() == devices
-    assert not release.machine.links().keys() >= set(release.machine.names.values()), "the network left its pod"
+    # The same interface: one that was detached and attached again has another index.
+    assert release.plane.in_sandbox(web.metadata.uid, "ip", "-o", "link", "show", "net1") == inside
+    assert release.machine.names[device.device] not in release.machine.links()
     api.create_pod("after", ONE)
     api.running("after")
     for name in ("web", "before", "after"):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The folders of demo/ on a node: kubectl applies the same files, and what each README says to look at is there. vfio-driver
-needs the kernel's vfio, so tests/vm plays it."""
+needs the kernel's vfio: demo/run plays it, and tests/vm has pods like its own."""
 import os
 import subprocess
 from pathlib import Path
@@ -55,8 +55,9 @@ class Demo:
         return self.kubectl("-n", self.name, "logs", "pod0")
 
     def claim(self):
-        [claim] = self.api.resource.list_namespaced_resource_claim(self.name).items
-        return claim
+        claims = self.api.resource.list_namespaced_resource_claim(self.name).items
+        assert len(claims) == 1, [claim.metadata.name for claim in claims]
+        return claims[0]
 
     def allocated(self):
         """Driver → devices, by the scheduler."""
@@ -67,7 +68,7 @@ class Demo:
 
     def networks(self):
         """Interface → addresses, of the claim's status."""
-        return {d.network_data.interface_name: d.network_data.ips for d in self.claim().status.devices if d.network_data}
+        return {d.network_data.interface_name: d.network_data.ips for d in self.claim().status.devices or [] if d.network_data}
 
 
 def address_of(device):
