@@ -309,6 +309,21 @@ TEST_F(SandboxGateTest, APodThatJoinsAClaimIsAttachedWhenItsHolderHasGone) {
   node_.queue->stop();
 }
 
+TEST_F(SandboxGateTest, APodThatJoinedAClaimIsFoundAfterARestartToo) {
+  settings_.join_delay = milliseconds(1500);  // it is killed before
+  start();
+  const ClaimRef claim = prepared();
+  ASSERT_TRUE(send(Kind::kRunPodSandbox, started("pod-a", "s1")));
+  ASSERT_TRUE(send(Kind::kStopPodSandbox, sandbox("pod-a", "s1")));
+  node_.add_claim(1, {2}, {{"netAttachDefName", "net-a"}},
+                  {claim::testing::reserved_for("pod-a"), claim::testing::reserved_for("pod-b")});
+  restart();
+  const auto joined = started("pod-b", "s2");
+  EXPECT_TRUE(send(Kind::kRunPodSandbox, joined));
+  EXPECT_TRUE(eventually([&] { return marked(claim, "s2"); }));
+  node_.queue->stop();
+}
+
 TEST_F(SandboxGateTest, AClaimIsNotLookedUpWhileItIsAttachedOrGone) {
   settings_.join_delay = milliseconds(2000);
   start();
