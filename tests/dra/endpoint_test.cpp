@@ -261,7 +261,8 @@ TEST_F(EndpointTest, ServesAgainWhenKubeletMadeItsDirectoriesAnew) {
     }));
   }
   fs::create_directories(root_ / "registry");
-  EXPECT_TRUE(eventually([&] { return get_info().ok(); }));
+  // The one socket may be looked at before its directory goes, the other after it has come.
+  EXPECT_TRUE(eventually([&] { return get_info().ok() && fs::exists(dra_path()); }));
   EXPECT_EQ(1, prepare({"u1"}).claims_size());
 }
 
