@@ -324,6 +324,25 @@ TEST_F(SandboxGateTest, APodThatJoinedAClaimIsFoundAfterARestartToo) {
   node_.queue->stop();
 }
 
+TEST_F(SandboxGateTest, AClaimIsLookedUpOnceHoweverManySandboxesLeaveIt) {
+  settings_.join_delay = milliseconds(1000);
+  start();
+  prepared();
+  std::atomic<int> asked = 0;
+  node_.cluster.on_get([&](const cluster::ObjectKey&) {
+    ++asked;
+    return Status();
+  });
+  for (const char* id : {"s1", "s2", "s3"})
+    EXPECT_TRUE(send(Kind::kStopPodSandbox, sandbox("pod-a", id)));
+  std::promise<void> later;  // behind all that could have begun
+  ASSERT_TRUE(node_.queue->post_at(claim::WorkQueue::Clock::now() + milliseconds(1500),
+                                   [&] { later.set_value(); }));
+  later.get_future().wait();
+  node_.queue->stop();
+  EXPECT_EQ(asked, 1);
+}
+
 TEST_F(SandboxGateTest, AClaimIsNotLookedUpWhileItIsAttachedOrGone) {
   settings_.join_delay = milliseconds(2000);
   start();
