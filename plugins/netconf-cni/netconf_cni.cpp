@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "netconf_cni.hpp"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
@@ -72,6 +74,13 @@ Json capability_args(const NetconfRequest& request, const std::string& device_id
   return args;
 }
 
+/// Zeros when there is nothing at the path.
+NamespaceId namespace_at(const std::string& path) {
+  struct stat status = {};
+  if (::stat(path.c_str(), &status) != 0) return {};
+  return {status.st_dev, status.st_ino};
+}
+
 std::string plugin_name(const Network& network, std::size_t plugin) {
   return "network " + network.name + ": CNI plugin " + network.type(plugin);
 }
@@ -125,6 +134,7 @@ sdk::Result<std::string> NetconfCni::add(const Call& call, const NetconfRequest&
   done.container_id = operation->container_id;
   done.interface_name = operation->interface_name;
   done.netns_path = operation->netns_path;
+  done.netns = namespace_at(root_ + operation->netns_path);
   done.config_json = request.config_json();
   done.device_id = operation->additions.device_id;
   done.args = operation->args;
@@ -219,8 +229,10 @@ Status NetconfCni::gc(const Call& call, std::string_view config_json, sdk::Attac
       continue;
     }
     Operation operation{"DEL", add.container_id, add.netns_path, add.interface_name, add.args, {}};
-    std::error_code gone;
-    if (!std::filesystem::exists(root_ + add.netns_path, gone)) operation.netns_path.clear();
+    // Without a namespace plugins give back what is outside of it (CNI specification, "DEL").
+    const NamespaceId now = namespace_at(root_ + add.netns_path);
+    if (now == NamespaceId() || (add.netns != NamespaceId() && add.netns != now))
+      operation.netns_path.clear();
     operation.additions = {add.device_id, std::move(add.capability_args), {}};
     if (at_least(added_with->version, kOldestWithCheck)) {
       operation.additions.previous_result =

@@ -65,6 +65,9 @@ std::optional<CachedAdd> read(const fs::path& path) {
     add.container_id = json->at("containerId").get<std::string>();
     add.interface_name = json->at("ifName").get<std::string>();
     add.netns_path = json->at("netns").get<std::string>();
+    // Not in files of an earlier version.
+    add.netns.device = json->value("netnsDevice", std::uint64_t{0});
+    add.netns.inode = json->value("netnsInode", std::uint64_t{0});
     add.config_json = json->at("config").get<std::string>();
     add.device_id = json->at("deviceID").get<std::string>();
     add.args = json->at("args").get<std::string>();
@@ -86,6 +89,8 @@ sdk::Status ResultCache::store(const CachedAdd& add) const {
                      {"containerId", add.container_id},
                      {"ifName", add.interface_name},
                      {"netns", add.netns_path},
+                     {"netnsDevice", add.netns.device},
+                     {"netnsInode", add.netns.inode},
                      {"config", add.config_json},
                      {"deviceID", add.device_id},
                      {"args", add.args},

@@ -7,6 +7,7 @@
 
 #include <drasriov/sdk/result.hpp>
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -18,11 +19,19 @@
 
 namespace drasriov::netconf_cni {
 
+/// What tells a namespace from a later one that has its path. Zeros: not known.
+struct NamespaceId {
+  std::uint64_t device = 0;  ///< st_dev, st_ino
+  std::uint64_t inode = 0;
+  friend bool operator==(const NamespaceId&, const NamespaceId&) = default;
+};
+
 struct CachedAdd {
   std::string network;
   std::string container_id;
   std::string interface_name;
   std::string netns_path;
+  NamespaceId netns;
   std::string config_json;
   std::string device_id;
   std::string args;  ///< CNI_ARGS

@@ -252,6 +252,28 @@ TEST_F(NetconfCniTest, GcTakesBackWhatIsNotAlive) {
   EXPECT_EQ(kept(), 1U);
 }
 
+TEST_F(NetconfCniTest, GcDoesNotEnterAnotherNamespaceWithTheSamePath) {
+  good_plugins();
+  const fs::path path = plugins() / "netns";
+  std::ofstream(path) << "one";
+  request_.config_json = R"({"name":"n","cniVersion":"1.1.0","disableGC":false,"type":"first"})";
+  request_.netns_path = path;
+  ASSERT_TRUE(module_->add(request_).ok());
+  plugin("first",
+         "test $CNI_COMMAND = GC || echo \"at '$CNI_NETNS'\" >> " + (plugins() / "where").string());
+  ASSERT_TRUE(module_->gc(request_.config_json, {}).ok());
+  EXPECT_EQ(text("where"), "at '" + path.native() + "'\n");
+
+  good_plugins();
+  ASSERT_TRUE(module_->add(request_).ok());
+  std::ofstream(plugins() / "other") << "two";
+  fs::rename(plugins() / "other", path);
+  plugin("first",
+         "test $CNI_COMMAND = GC || echo \"at '$CNI_NETNS'\" > " + (plugins() / "where").string());
+  ASSERT_TRUE(module_->gc(request_.config_json, {}).ok());
+  EXPECT_EQ(text("where"), "at ''\n");
+}
+
 TEST(NetconfCniSettings, AnEmptyListOfDirectoriesIsRefused) {
   FakeHost host;
   const auto module = ModuleUnderTest::create(kTable, host, "test", R"({"pluginDirs":[]})");
