@@ -20,8 +20,8 @@ namespace fs = std::filesystem;
 /// fd() < 0: it could not be opened, errno says why.
 class Directory {
  public:
-  explicit Directory(const fs::path& path)
-      : fd_(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) {}
+  explicit Directory(const fs::path& path, int from = AT_FDCWD)
+      : fd_(::openat(from, path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) {}
   Directory(const Directory&) = delete;
   Directory& operator=(const Directory&) = delete;
   ~Directory() {
@@ -41,12 +41,23 @@ bool is_plain_name(std::string_view name) {
   });
 }
 
-sdk::Status make(const fs::path& directory, mode_t mode) {
-  if (::mkdir(directory.c_str(), mode) != 0 && errno != EEXIST) {
-    return sdk::errno_error(errno, "make " + directory.native(),
-                            "socketDir of the module mount-vhost must be there and writable");
+/// Of the directory of a claim, as it was opened: that nobody else has put it there.
+/// NOT_FOUND, FAILED_PRECONDITION, or what the kernel refused.
+sdk::Status check_ours(const Directory& opened, const fs::path& path, const std::string& doing) {
+  const auto refused = [&](const char* why) {
+    return sdk::Error(sdk::Code::kFailedPrecondition, doing + path.native() + ": it is " + why,
+                      "look what it is, and remove it by hand");
+  };
+  if (opened.fd() < 0) {
+    return errno == ELOOP || errno == ENOTDIR
+               ? refused("not the directory that was made for the claim")
+               : sdk::errno_error(errno, "open " + path.native());
   }
-  return {};
+  struct stat status = {};
+  if (::fstat(opened.fd(), &status) != 0) {
+    return sdk::errno_error(errno, "stat " + path.native());
+  }
+  return status.st_uid == ::geteuid() ? sdk::Status() : refused("somebody else's");
 }
 
 }  // namespace
@@ -65,14 +76,22 @@ sdk::Result<fs::path> socket_directory(const fs::path& socket_dir, std::string_v
 }
 
 sdk::Status make_socket_directory(const Settings& settings, const fs::path& directory) {
+  const fs::path claims = directory.parent_path();
   // The claim's own directory may be passed by everybody, and listed by none but root.
-  if (auto made = make(directory.parent_path(), 0711); !made) {
-    return made;
+  if (::mkdir(claims.c_str(), 0711) != 0 && errno != EEXIST) {
+    return sdk::errno_error(errno, "make " + claims.native(),
+                            "socketDir of the module mount-vhost must be there and writable");
   }
-  if (auto made = make(directory, 0700); !made) {
-    return made;
+  // Held open: whoever may write into socketDir cannot put another one in its place meanwhile.
+  const Directory of_claim(claims);
+  if (auto ours = check_ours(of_claim, claims, "use "); !ours) {
+    return ours;
   }
-  const Directory opened(directory);
+  const fs::path name = directory.filename();
+  if (::mkdirat(of_claim.fd(), name.c_str(), 0700) != 0 && errno != EEXIST) {
+    return sdk::errno_error(errno, "make " + directory.native());
+  }
+  const Directory opened(name, of_claim.fd());
   const auto failed = [&](const char* what) {
     return sdk::errno_error(errno, std::string(what) + " of " + directory.native());
   };
@@ -96,27 +115,12 @@ sdk::Status make_socket_directory(const Settings& settings, const fs::path& dire
 
 sdk::Status remove_socket_directory(const fs::path& directory) {
   const fs::path of_claim = directory.parent_path();
-  const auto refused = [&of_claim](const char* why) {
-    return sdk::Error(sdk::Code::kFailedPrecondition,
-                      "remove " + of_claim.native() + ": it is " + why,
-                      "look what it is, and remove it by hand");
-  };
-  // Held open: whoever may write into socketDir cannot put another one in its place meanwhile.
   const Directory opened(of_claim);
-  if (opened.fd() < 0) {
-    if (errno == ENOENT) {
-      return {};
-    }
-    return errno == ELOOP || errno == ENOTDIR
-               ? refused("not the directory that was made for the claim")
-               : sdk::errno_error(errno, "open " + of_claim.native());
+  if (opened.fd() < 0 && errno == ENOENT) {
+    return {};
   }
-  struct stat status = {};
-  if (::fstat(opened.fd(), &status) != 0) {
-    return sdk::errno_error(errno, "stat " + of_claim.native());
-  }
-  if (status.st_uid != ::geteuid()) {
-    return refused("somebody else's");
+  if (auto ours = check_ours(opened, of_claim, "remove "); !ours) {
+    return ours;
   }
   std::error_code error;
   // Follows no link (libstdc++ opens each step by descriptor) but this one.

@@ -101,6 +101,10 @@ TEST_F(SocketDirectoryTest, AClaimsDirectoryThatWeHaveNotMadeIsLeft) {
   EXPECT_EQ(link.error().message(), "remove " + (settings_.socket_dir / kUid).native() +
                                         ": it is not the directory that was made for the claim");
   EXPECT_TRUE(fs::exists(elsewhere / "0000-11-10-2"));
+  const auto made = make_socket_directory(settings_, directory());
+  ASSERT_FALSE(made.ok());
+  EXPECT_EQ(made.error().message(), "use " + (settings_.socket_dir / kUid).native() +
+                                        ": it is not the directory that was made for the claim");
 
   if (::geteuid() != 0) GTEST_SKIP() << "giving a directory away needs root";
   fs::remove(settings_.socket_dir / kUid);
@@ -110,6 +114,10 @@ TEST_F(SocketDirectoryTest, AClaimsDirectoryThatWeHaveNotMadeIsLeft) {
   ASSERT_FALSE(foreign.ok());
   EXPECT_THAT(foreign.error().message(), HasSubstr("somebody else's"));
   EXPECT_TRUE(fs::exists(directory()));
+  const auto used = make_socket_directory(settings_, directory("0000-11-10-4"));
+  ASSERT_FALSE(used.ok());
+  EXPECT_THAT(used.error().message(), HasSubstr("somebody else's"));
+  EXPECT_FALSE(fs::exists(directory("0000-11-10-4")));
 }
 
 TEST_F(SocketDirectoryTest, WithoutItsParentTheHintSaysWhichSetting) {
