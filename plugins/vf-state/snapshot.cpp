@@ -27,6 +27,16 @@ std::optional<T> member(const Json& json, const char* key) {
   }
 }
 
+/// The kernel takes any bytes for an alias (Documentation/ABI/testing/sysfs-class-net); a snapshot is JSON text.
+bool is_utf8(const std::string& text) {
+  try {
+    (void)Json(text).dump();
+    return true;
+  } catch (const Json::type_error&) {
+    return false;
+  }
+}
+
 std::optional<Mac> mac_member(const Json& json) {
   const auto text = member<std::string>(json, "mac");
   return text ? parse_mac(*text) : std::nullopt;
@@ -43,7 +53,7 @@ Json to_json(const Netdev& netdev) {
   if (netdev.chosen_mac) {
     json["chosenMac"] = true;
   }
-  if (netdev.alias) {
+  if (netdev.alias && is_utf8(*netdev.alias)) {
     json["alias"] = *netdev.alias;
   }
   return json;

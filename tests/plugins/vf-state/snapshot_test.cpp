@@ -47,6 +47,15 @@ TEST(SnapshotTest, SurvivesTheJournal) {
   }
 }
 
+TEST(SnapshotTest, AnAliasThatIsNoTextIsLeftAsItIs) {
+  Snapshot snapshot{
+      "26:4711", "igbvf", Netdev{"eth3", 1500, kMac, false, true, false, "\xff\xfe"}, {}};
+  const auto read = Snapshot::parse(snapshot.to_text());
+  ASSERT_TRUE(read.ok()) << snapshot.to_text();
+  snapshot.netdev->alias.reset();
+  EXPECT_EQ(*read, snapshot);
+}
+
 TEST(SnapshotTest, WhatIsNoneIsSaid) {
   for (const char* text :
        {"", "[]", "{}", R"({"incarnation":"1:2"})", R"({"incarnation":1,"driver":"a"})",
