@@ -470,9 +470,11 @@ RecordPtr last_known(const fs::path& file, std::string_view text) {
     if (!record || record->claim.uid != uid) return nullptr;
     return std::make_shared<const Record>(*std::move(record));
   };
-  if (auto claimed = about_it(decode_record(text, /*check_sum=*/false))) return claimed;
-  const auto previous = read_file(previous_of(file));
-  return previous ? about_it(decode_record(*previous)) : nullptr;
+  if (auto claimed = about_it(decode_record(text))) return claimed;
+  if (const auto previous = read_file(previous_of(file))) {
+    if (auto claimed = about_it(decode_record(*previous))) return claimed;
+  }
+  return about_it(decode_record(text, /*check_sum=*/false));
 }
 
 Result<std::string> read_boot_id(const fs::path& proc) {

@@ -144,8 +144,8 @@ class Journal {
       DRASRIOV_GUARDED_BY(mutex_);  ///< null = to be copied from held_
 };
 
-/// What a record that is damaged still tells of its claim, pods and devices: its own text when only the checksum is wrong,
-/// else `<claim uid>.previous` beside `file`. nullptr when neither can be read.
+/// What a record that is damaged still tells of its claim, pods and devices: `<claim uid>.previous` beside `file`, else
+/// its own text when only the checksum is wrong. nullptr when neither can be read.
 [[nodiscard]] RecordPtr last_known(const std::filesystem::path& file, std::string_view text);
 
 /// <proc>/sys/kernel/random/boot_id.

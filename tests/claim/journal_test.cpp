@@ -302,6 +302,23 @@ TEST_F(JournalTest, ARecordThatCannotBeLookedAtHoldsWhatTheOneBesideItHolds) {
   EXPECT_EQ(journal->held()->count("0000-08-00-3"), 1U);
 }
 
+TEST_F(JournalTest, AGoodRecordBesideItIsBelievedBeforeADamagedOne) {
+  {
+    auto journal = open();
+    ASSERT_TRUE(journal->write(shared(record_for(9, {3}))));
+    ASSERT_TRUE(journal->write(shared(record_for(9, {3}))));
+  }
+  // One flipped bit: still JSON, of another device.
+  std::string damaged = encode_record(record_for(9, {3}));
+  for (std::size_t at = 0; (at = damaged.find("0000-08-00-3", at)) != std::string::npos; ++at)
+    damaged[at + 11] = '2';
+  put_text("uid-9.json", damaged);
+  const auto journal = open();
+  ASSERT_EQ(journal->quarantined().size(), 1U);
+  EXPECT_EQ(journal->held()->count("0000-08-00-3"), 1U);
+  EXPECT_EQ(journal->held()->count("0000-08-00-2"), 0U);
+}
+
 TEST_F(JournalTest, ThePreviousRecordOfAnotherBootIsNoneForThisOne) {
   ASSERT_TRUE(open()->write(shared(record_for(9, {3}))));
   Record again = record_for(9, {3});
