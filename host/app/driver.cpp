@@ -109,6 +109,7 @@ Status write_events(Driver& driver) {
 }
 
 void end_events(Driver& driver) {
+  driver.cluster->end_calls_by(Deadline::after(kReportBudget));
   driver.events->stop(kReportBudget);
 }
 
@@ -310,6 +311,8 @@ Status make_claims(Driver& driver) {
 void stop_claims(Driver& driver) {
   // Until the modules end the runtime is answered all the same: only a pod whose network is missing is refused.
   driver.queue->stop();
+  // What modules took of the time is not the API server's.
+  driver.cluster->end_calls_by(Deadline::after(kReportBudget));
   driver.reporter->stop(kReportBudget);
 }
 

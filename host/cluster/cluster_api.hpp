@@ -120,8 +120,8 @@ class ClusterApi {
                                                   std::string_view field_manager,
                                                   Deadline deadline) = 0;
 
-  /// For a stop: from now on every call but watches has ended by then, with CANCELLED if need be. Nothing to do for an
-  /// implementation whose calls wait for nobody.
+  /// For a stop: from now on every call but watches has ended by then, with CANCELLED if need be; a later call replaces
+  /// the deadline. Nothing to do for an implementation whose calls wait for nobody.
   virtual void end_calls_by(Deadline /*deadline*/) {}
 };
 

@@ -86,7 +86,7 @@ class HttpClient::Impl {
   void end_by(Deadline deadline) {
     {
       const MutexLock lock(mutex_);
-      end_ = std::min(end_, deadline.when());
+      end_ = deadline.when();
     }
     curl_multi_wakeup(multi_.get());
   }

@@ -89,7 +89,7 @@ class HttpClient {
   [[nodiscard]] std::unique_ptr<HttpStream> stream(HttpRequest request,
                                                    std::chrono::milliseconds longest,
                                                    StreamSink& sink);
-  /// From now on every perform() has ended by then, whatever its own deadline.
+  /// From now on every perform() has ended by then, whatever its own deadline. A later call replaces the deadline.
   void end_by(Deadline deadline);
 
  private:

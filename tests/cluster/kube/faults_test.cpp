@@ -202,6 +202,15 @@ TEST_F(Faults, AStopEndsACallThatHangs) {
   caller.join();
 }
 
+TEST_F(Faults, AStepOfAStopHasTimeOfItsOwn) {
+  serve([](const Request&, Reply& reply) { reply.json(200, kClaim); });
+  open();
+  cluster_->end_calls_by(Deadline::after(milliseconds(0)));
+  EXPECT_FALSE(get_claim());
+  cluster_->end_calls_by(soon());
+  EXPECT_TRUE(get_claim());
+}
+
 /// A token in a file, as kubelet projects it.
 class Tokens : public Faults {
  protected:
