@@ -71,18 +71,16 @@ add_library(drasriov::protozero ALIAS drasriov_protozero)
 target_include_directories(drasriov_protozero SYSTEM INTERFACE
   "${DRASRIOV_PROTOZERO_INCLUDE_DIR}")
 
-# The distribution has no static libkmod. Only modules that load kernel modules link it.
+# Only the headers: modules that load kernel modules load the library when they need it (plugins/kernel-modules/kmod_late.hpp).
 find_path(DRASRIOV_LIBKMOD_INCLUDE_DIR libkmod.h)
-find_library(DRASRIOV_LIB_kmod NAMES kmod)
-mark_as_advanced(DRASRIOV_LIBKMOD_INCLUDE_DIR DRASRIOV_LIB_kmod)
-if(NOT DRASRIOV_LIBKMOD_INCLUDE_DIR OR NOT DRASRIOV_LIB_kmod)
-  message(FATAL_ERROR "libkmod was not found. Install the Debian package libkmod-dev, or run "
+mark_as_advanced(DRASRIOV_LIBKMOD_INCLUDE_DIR)
+if(NOT DRASRIOV_LIBKMOD_INCLUDE_DIR)
+  message(FATAL_ERROR "libkmod.h was not found. Install the Debian package libkmod-dev, or run "
     "scripts/install-packages.")
 endif()
-add_library(drasriov_libkmod INTERFACE)
-add_library(drasriov::libkmod ALIAS drasriov_libkmod)
-target_include_directories(drasriov_libkmod SYSTEM INTERFACE "${DRASRIOV_LIBKMOD_INCLUDE_DIR}")
-target_link_libraries(drasriov_libkmod INTERFACE "${DRASRIOV_LIB_kmod}")
+add_library(drasriov_libkmod_headers INTERFACE)
+add_library(drasriov::libkmod_headers ALIAS drasriov_libkmod_headers)
+target_include_directories(drasriov_libkmod_headers SYSTEM INTERFACE "${DRASRIOV_LIBKMOD_INCLUDE_DIR}")
 
 # The archive, not the shared library: that one brings ten others, of which tar and gzip need zlib alone.
 find_path(DRASRIOV_LIBARCHIVE_INCLUDE_DIR archive.h)

@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <memory>
 
+#include "kmod_late.hpp"
+
 namespace drasriov::kernel_modules {
 namespace {
 
@@ -24,6 +26,9 @@ using Module = std::unique_ptr<kmod_module, CloseModule>;
 
 /// A context belongs to one thread; making one reads modprobe.d and opens nothing else.
 sdk::Result<Context> open(const std::string& directory) {
+  if (auto loaded = load_libkmod(); !loaded) {
+    return loaded.error();
+  }
   Context context(kmod_new(directory.empty() ? nullptr : directory.c_str(), nullptr));
   if (!context) {
     return sdk::Error(sdk::Code::kResourceExhausted, "libkmod could not be opened");
