@@ -34,7 +34,8 @@ Status HookFile::install() const {
     const auto there = read_file(path_);
     if (there && *there == *program) return {};
   }
-  return replace_file(path_, *program, Durability::kDurable, kMode);
+  // Need not survive a power cut: nothing that names it does, and each start compares it.
+  return replace_file(path_, *program, Durability::kAtomic, kMode);
 }
 
 Status HookFile::keep() const {
