@@ -26,7 +26,8 @@ namespace drasriov::cluster {
 /// How much of the past a store remembers for watches, whichever is reached first.
 struct HistoryLimit {
   std::size_t changes = 4096;
-  std::size_t bytes = 4U << 20U;  ///< of objects that are no longer current
+  /// Of objects that are no longer current. Watches are in the same process and seldom behind; one that is lists again.
+  std::size_t bytes = 1U << 20U;
 };
 
 class ObjectStore {
