@@ -39,9 +39,9 @@ json device_json(const device::Device& device) {
                  {"attributes", json::object()}, {"capacities", json::object()},
                  {"facts", json::object()}};
   for (const auto& [key, value] : device.attributes)
-    object["attributes"][key] = attribute_json(value);
-  for (const auto& [key, value] : device.capacities) object["capacities"][key] = value;
-  for (const auto& [key, value] : device.facts) object["facts"][key] = value;
+    object["attributes"][key.str()] = attribute_json(value);
+  for (const auto& [key, value] : device.capacities) object["capacities"][key.str()] = value;
+  for (const auto& [key, value] : device.facts) object["facts"][key.str()] = value;
   return object;
 }
 

@@ -100,7 +100,10 @@ class Writer {
     for (const std::string& text : texts) value(std::string_view(text));
     close(']');
   }
-  void member(std::string_view name, const std::map<std::string, std::string, std::less<>>& texts) {
+  /// std::map or device::Fields
+  template <typename Texts>
+  requires std::is_same_v<typename Texts::mapped_type, std::string>
+  void member(std::string_view name, const Texts& texts) {
     key(name);
     open('{');
     for (const auto& [inner, text] : texts) member(inner, std::string_view(text));
@@ -145,7 +148,7 @@ std::string_view name_of(AttachmentState state) {
   return kAttachmentStates[static_cast<std::size_t>(state)].second;
 }
 
-void write_attribute(Writer& out, const std::string& key, const device::AttributeValue& value) {
+void write_attribute(Writer& out, std::string_view key, const device::AttributeValue& value) {
   out.key(key);
   out.open('{');
   std::visit(
@@ -329,13 +332,13 @@ class Object {
          [&](const Json& element, const std::string& at) { out.push_back(text_of(element, at)); });
     return out;
   }
-  [[nodiscard]] std::map<std::string, std::string, std::less<>> text_map(std::string_view key) {
+  /// `out` is a std::map or device::Fields.
+  template <typename Texts>
+  void read_texts(std::string_view key, Texts& out) {
     const Json& value = at(key);
     if (!value.is_object()) throw Malformed{path(key) + " is not an object"};
-    std::map<std::string, std::string, std::less<>> out;
     for (auto it = value.begin(); it != value.end(); ++it)
       out[it.key()] = text_of(*it, path(key) + "." + it.key());
-    return out;
   }
   template <typename Visit>
   void each(std::string_view key, Visit visit) {
@@ -421,8 +424,8 @@ device::Device read_published(const Json& json, const std::string& path) {
     device.attributes.emplace(it.key(),
                               read_attribute(*it, in.path("attributes") + "." + it.key()));
   }
-  device.capacities = in.text_map("capacities");
-  device.facts = in.text_map("facts");
+  in.read_texts("capacities", device.capacities);
+  in.read_texts("facts", device.facts);
   in.finish();
   return device;
 }
@@ -465,7 +468,7 @@ DeviceRecord read_device(const Json& json, const std::string& path) {
     BindingStep step;
     step.snapshot = entry.bytes("snapshot");
     step.state = entry.bytes("state");
-    step.facts = entry.text_map("facts");
+    entry.read_texts("facts", step.facts);
     step.edits_json = entry.texts("edits");
     step.undone = entry.flag("undone");
     entry.finish();

@@ -4,11 +4,12 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
+
+#include "host/device/fields.hpp"
 
 namespace drasriov::device {
 
@@ -45,10 +46,9 @@ struct Device {
   std::string kind;    ///< "vf" (published), "pf" (facts for filters and people only)
   std::string parent;  ///< name of the PF's device, or empty
   /// Key: "domain/name", or "name" for the driver's own domain (qualified when published).
-  std::map<std::string, AttributeValue, std::less<>> attributes;
-  std::map<std::string, std::string, std::less<>>
-      capacities;  ///< same keys, values are canonical quantities
-  std::map<std::string, std::string, std::less<>> facts;
+  Fields<AttributeValue> attributes;
+  Fields<std::string> capacities;  ///< same keys, values are canonical quantities
+  Fields<std::string> facts;
   std::string module;  ///< instance name of the discovery module that reported it
 
   [[nodiscard]] const std::string* fact(std::string_view key) const {

@@ -122,7 +122,7 @@ std::size_t count_values(const std::vector<T>& list) {
   return list.size();
 }
 
-std::vector<drasriov_pair> pairs_of(const std::map<std::string, std::string, std::less<>>& map) {
+std::vector<drasriov_pair> pairs_of(const device::Fields<std::string>& map) {
   std::vector<drasriov_pair> pairs;
   pairs.reserve(map.size());
   for (const auto& [key, value] : map) pairs.push_back({to_abi(key), to_abi(value)});
@@ -286,6 +286,8 @@ Result<CheckedDevice> device_from_abi(const drasriov_device* device) {
   };
   const std::string bad_key =
       "is no qualified name (domain/identifier, at most 63 and 32 characters)";
+  out.attributes.reserve(std::min(device->attribute_count, kMostEntries));
+  out.facts.reserve(std::min(device->fact_count, kMostEntries));
   for (size_t i = 0; device->attributes != nullptr && i < device->attribute_count; ++i) {
     const drasriov_attribute& attribute = device->attributes[i];
     if (!is_qualified_name(to_view(attribute.key))) {

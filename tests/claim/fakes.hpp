@@ -145,11 +145,10 @@ class FakeBinding : public module::Binding {
     const std::lock_guard lock(mutex_);
     return last_unprepare_;
   }
-  [[nodiscard]] std::map<std::string, std::string, std::less<>> facts_seen(
-      const std::string& device) const {
+  [[nodiscard]] device::Fields<std::string> facts_seen(const std::string& device) const {
     const std::lock_guard lock(mutex_);
     const auto it = facts_seen_.find(device);
-    return it == facts_seen_.end() ? std::map<std::string, std::string, std::less<>>() : it->second;
+    return it == facts_seen_.end() ? device::Fields<std::string>() : it->second;
   }
 
  private:
@@ -196,7 +195,7 @@ class FakeBinding : public module::Binding {
   std::map<std::string, Hook> hooks_;
   std::map<std::string, std::string> machine_;
   std::map<std::string, std::string> snapshots_;
-  std::map<std::string, std::map<std::string, std::string, std::less<>>> facts_seen_;
+  std::map<std::string, device::Fields<std::string>> facts_seen_;
   std::set<std::string> busy_;
   std::vector<std::string> violations_;
   std::pair<std::string, std::string> last_unprepare_;

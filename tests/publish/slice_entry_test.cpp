@@ -18,7 +18,7 @@ using ::testing::HasSubstr;
 
 constexpr std::string_view kDriver = "sriovnetwork.openshift.io";
 
-Device with(std::map<std::string, AttributeValue, std::less<>> attributes) {
+Device with(device::Fields<AttributeValue> attributes) {
   return {.name = "0000-08-00-2", .kind = "vf", .attributes = std::move(attributes)};
 }
 
@@ -72,7 +72,7 @@ TEST(SliceEntry, NothingToSayIsOnlyAName) {
 }
 
 TEST(SliceEntry, AtTheLimits) {
-  std::map<std::string, AttributeValue, std::less<>> attributes;
+  device::Fields<AttributeValue> attributes;
   for (int i = 0; i < 31; ++i) attributes.emplace("a" + std::to_string(i), std::string(64, 'x'));
   Device device = with(attributes);
   device.capacities = {{"c", "1"}};
