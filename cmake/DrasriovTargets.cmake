@@ -196,6 +196,8 @@ endfunction()
 # Headers of third parties lie in one folder for all, so the compiler finds them whether or not a
 # library is meant to use them: prefix of the include, "|", targets of which one must be in DEPS.
 set(DRASRIOV_THIRD_PARTY_INCLUDES
+  "boost/asio|drasriov::beast"
+  "boost/beast|drasriov::beast"
   "boost/program_options|Boost::program_options"
   "curl/|drasriov::curl_headers"
   "drasriov/|DraSriov::abi DraSriov::sdk"

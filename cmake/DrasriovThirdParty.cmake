@@ -18,6 +18,12 @@ drasriov_require(Threads DEBIAN libc6-dev)
 set(Boost_USE_STATIC_LIBS ON)
 drasriov_require(Boost DEBIAN "libboost-dev libboost-program-options-dev" 1.74
   COMPONENTS program_options)
+# Headers only; host/telemetry's HTTP server sees them. Coroutines are not used, and their header forgets an include.
+add_library(drasriov_beast INTERFACE)
+add_library(drasriov::beast ALIAS drasriov_beast)
+target_compile_definitions(drasriov_beast INTERFACE BOOST_ASIO_DISABLE_CO_AWAIT)
+target_link_libraries(drasriov_beast INTERFACE Boost::headers Threads::Threads)
+
 drasriov_require(nlohmann_json DEBIAN nlohmann-json3-dev 3.11)
 drasriov_require(OpenSSL DEBIAN libssl-dev COMPONENTS Crypto SSL)
 drasriov_require(fmt DEBIAN libfmt-dev)
