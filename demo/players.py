@@ -77,13 +77,37 @@ say = Narrator()
 # ---- the machine and the cluster ----
 
 
-class Machine:
+class Cluster:
+    """The objects in a folder of YAML files, as the driver's directory cluster has them."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.cluster = folder
+
+    def objects(self, kind: str) -> list[dict]:
+        found = []
+        for path in sorted(self.cluster.rglob("*.yaml")):
+            with contextlib.suppress(FileNotFoundError):  # the driver may be replacing it
+                documents = yaml.load_all(path.read_text(), Loader=yaml.CSafeLoader)
+                found += [o for o in documents if o and o["kind"] == kind]
+        return found
+
+    def object(self, kind: str, name: str) -> dict:
+        return next(o for o in self.objects(kind) if o["metadata"]["name"] == name)
+
+    def store(self, value: dict) -> None:
+        """As an editor should: the whole file at once."""
+        path = self.cluster / f"{value['kind'].lower()}_{value['metadata']['name']}.yaml"
+        path.with_suffix(".tmp").write_text(yaml.safe_dump(value, sort_keys=False))
+        path.with_suffix(".tmp").rename(path)
+
+
+class Machine(Cluster):
     """A temporary folder with all that a node has. Short, because a socket's path has at most 107 bytes."""
 
     def __init__(self, *manifests: pathlib.Path) -> None:
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="dsd-", dir="/tmp"))
+        super().__init__(self.root / "cluster")
         self.sysfs = self.root / "machine/sys"
-        self.cluster = self.root / "cluster"
         self.cdi = self.root / "cdi"
         self.registry = self.root / "registry"
         self.data = self.root / "plugins" / DRIVER
@@ -135,25 +159,6 @@ class Machine:
                     digest.update(pathlib.Path(path).read_bytes())
         return digest.hexdigest()
 
-    # Objects of the cluster.
-
-    def objects(self, kind: str) -> list[dict]:
-        found = []
-        for path in sorted(self.cluster.rglob("*.yaml")):
-            with contextlib.suppress(FileNotFoundError):  # the driver may be replacing it
-                documents = yaml.load_all(path.read_text(), Loader=yaml.CSafeLoader)
-                found += [o for o in documents if o and o["kind"] == kind]
-        return found
-
-    def object(self, kind: str, name: str) -> dict:
-        return next(o for o in self.objects(kind) if o["metadata"]["name"] == name)
-
-    def store(self, value: dict) -> None:
-        """As an editor should: the whole file at once."""
-        path = self.cluster / f"{value['kind'].lower()}_{value['metadata']['name']}.yaml"
-        path.with_suffix(".tmp").write_text(yaml.safe_dump(value, sort_keys=False))
-        path.with_suffix(".tmp").rename(path)
-
     def leftovers(self) -> list[str]:
         """Whatever a prepared claim may leave on the machine."""
         found = []
@@ -195,10 +200,10 @@ def matches(expression: str, driver: str, device: dict) -> bool:
     return attribute(driver, device, f"{term[1]}/{term[2]}") == term[3]
 
 
-def make_claim(machine: Machine, pod: dict, name: str) -> dict:
+def make_claim(cluster: Cluster, pod: dict, name: str) -> dict:
     """The controller's part: a claim from the template that the pod names."""
     reference = pod["spec"]["resourceClaims"][0]["resourceClaimTemplateName"]
-    template = machine.object("ResourceClaimTemplate", reference)
+    template = cluster.object("ResourceClaimTemplate", reference)
     return {
         "apiVersion": "resource.k8s.io/v1",
         "kind": "ResourceClaim",
@@ -222,16 +227,16 @@ def aligned(constraints: list[dict], chosen: list[tuple]) -> bool:
     return True
 
 
-def allocate(machine: Machine, claim: dict, pod: dict, device_name: str | None = None) -> list[dict]:
+def allocate(cluster: Cluster, claim: dict, pod: dict, device_name: str | None = None) -> list[dict]:
     """The scheduler's part: the first published devices that the requests' classes and selectors and the constraints admit
     (or the one given) become the claim's, and the claim the pod's."""
     wanted = claim["spec"]["devices"]
     published = [(piece["spec"]["driver"], piece["spec"]["pool"]["name"], device)
-                 for piece in machine.objects("ResourceSlice") for device in piece["spec"]["devices"]]  # fmt: skip
+                 for piece in cluster.objects("ResourceSlice") for device in piece["spec"]["devices"]]  # fmt: skip
     places, from_classes = [], []
     for request in wanted["requests"]:
         exactly = request["exactly"]
-        device_class = machine.object("DeviceClass", exactly["deviceClassName"])["spec"]
+        device_class = cluster.object("DeviceClass", exactly["deviceClassName"])["spec"]
         selectors = device_class.get("selectors", []) + exactly.get("selectors", [])
         fitting = [
             (request["name"], *one)
@@ -265,7 +270,7 @@ def allocate(machine: Machine, claim: dict, pod: dict, device_name: str | None =
             {"resource": "pods", "name": pod["metadata"]["name"], "uid": pod["metadata"]["uid"]}
         ],
     }  # fmt: skip
-    machine.store(claim)
+    cluster.store(claim)
     return [device for _, driver, _, device in chosen if driver == DRIVER]
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The folders of demo/ on a node: kubectl applies the same files, and what each README says to look at is there. vfio-driver
-needs the kernel's vfio: demo/run plays it, and tests/vm has pods like its own."""
+needs the kernel's vfio: tests/vm runs it."""
 import os
 import subprocess
 from pathlib import Path

@@ -14,6 +14,7 @@ import sys
 import pytest
 
 import machine
+from containers import Runtime
 from node import CDI, CLUSTER, DATA, LOG, Node
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -130,6 +131,21 @@ def clear():
     subprocess.run(f"rm -rf {DATA} {CDI}/*; modprobe igb", shell=True, check=True)
     machine.renew_ports()
     record()
+
+
+@pytest.fixture(scope="session")
+def containerd():
+    runtime = Runtime().start()
+    yield runtime
+    runtime.stop()
+
+
+@pytest.fixture
+def runtime(node, containerd):
+    """Its sandboxes end before the node is taken down: a test that fails must not leave pods behind it."""
+    yield containerd
+    for sandbox in list(containerd.sandboxes):
+        containerd.remove_sandbox(sandbox)
 
 
 @pytest.fixture

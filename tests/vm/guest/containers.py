@@ -12,6 +12,7 @@ from node import Unreachable, call
 
 SOCKET = "/run/containerd/containerd.sock"
 LOG = "/share/out/containerd.log"
+POD_LOGS = "/run/pod-logs"
 IMAGE = "test.local/busybox:1"
 # The cluster's own network: an interface eth0 in each pod.
 CLUSTER_NETWORK = {"cniVersion": "1.0.0", "name": "cluster", "plugins": [
@@ -83,19 +84,26 @@ class Runtime:
         self.process.terminate()
         self.process.wait(PATIENCE)
 
-    def _call(self, method, request, response, timeout=300):
+    def name_image(self, name):
+        """Another name for the only image, so that a manifest can be taken as it is."""
+        run("ctr", "-n", "k8s.io", "images", "tag", "--force", IMAGE, f"docker.io/library/{name}")
+        request = cri.ImageStatusRequest(image=cri.ImageSpec(image=name))
+        wait_for(lambda: self._call("ImageStatus", request, cri.ImageStatusResponse, service="ImageService").HasField("image"),
+                 f"the runtime to know the image {name}")
+
+    def _call(self, method, request, response, timeout=300, service="RuntimeService"):
         with grpc.insecure_channel(f"unix:{SOCKET}") as channel:
             try:
-                return call(channel, f"/runtime.v1.RuntimeService/{method}", request, response, timeout)
+                return call(channel, f"/runtime.v1.{service}/{method}", request, response, timeout)
             except Unreachable as error:
                 raise Refused(str(error)) from error
 
     def run_sandbox(self, pod, attempt=0):
         config = cri.PodSandboxConfig(
-            metadata=cri.PodSandboxMetadata(name=pod.name, uid=pod.uid, namespace="default", attempt=attempt),
+            metadata=cri.PodSandboxMetadata(name=pod.name, uid=pod.uid, namespace=pod.namespace, attempt=attempt),
             hostname=pod.name,
-            log_directory="/run/pod-logs", linux=cri.LinuxPodSandboxConfig(),
-            labels={"io.kubernetes.pod.name": pod.name, "io.kubernetes.pod.namespace": "default",
+            log_directory=POD_LOGS, linux=cri.LinuxPodSandboxConfig(),
+            labels={"io.kubernetes.pod.name": pod.name, "io.kubernetes.pod.namespace": pod.namespace,
                     "io.kubernetes.pod.uid": pod.uid})
         answer = self._call("RunPodSandbox", cri.RunPodSandboxRequest(config=config), cri.RunPodSandboxResponse)
         sandbox = Sandbox(answer.pod_sandbox_id, pod, config)
@@ -107,11 +115,12 @@ class Runtime:
         known = self._call("ListPodSandbox", cri.Nothing(), cri.ListPodSandboxResponse).items
         return [sandbox.id for sandbox in known if sandbox.metadata.uid == pod.uid]
 
-    def run_container(self, sandbox, cdi_names=()):
+    def run_container(self, sandbox, cdi_names=(), image=IMAGE, command=("/bin/sleep", "100000")):
         sandbox.tries += 1
+        os.makedirs(POD_LOGS, exist_ok=True)
         config = cri.ContainerConfig(
-            metadata=cri.ContainerMetadata(name=f"c{sandbox.tries}"), image=cri.ImageSpec(image=IMAGE),
-            command=["/bin/sleep", "100000"], linux=cri.LinuxContainerConfig(),
+            metadata=cri.ContainerMetadata(name=f"c{sandbox.tries}"), image=cri.ImageSpec(image=image),
+            command=command, linux=cri.LinuxContainerConfig(), log_path=f"{sandbox.id}-{sandbox.tries}.log",
             mounts=[cri.Mount(container_path="/bin/vfio_user", host_path="/usr/bin/vfio_user", readonly=True)],
             cdi_devices=[cri.CdiDevice(name=name) for name in cdi_names])
         created = self._call("CreateContainer", cri.CreateContainerRequest(
@@ -119,6 +128,11 @@ class Runtime:
         self._call("StartContainer", cri.ContainerRequest(container_id=created.container_id), cri.Nothing)
         sandbox.containers.append(created.container_id)
         return created.container_id
+
+    def log(self, sandbox):
+        """What the newest container has written: each line comes after a time, a stream and a tag."""
+        with open(f"{POD_LOGS}/{sandbox.id}-{sandbox.tries}.log", encoding="utf-8") as file:
+            return "".join(line.split(" ", 3)[3] for line in file)
 
     def execute(self, container, *words):
         """What it writes; it must end with 0."""

@@ -31,12 +31,14 @@ names = itertools.count(1)
 class Claim:
     def __init__(self, name, uid, devices, pod):
         self.name, self.uid, self.devices, self.pod = name, uid, devices, pod
+        self.file = f"resourceclaim_{name}"
 
 
 class Pod:
-    def __init__(self, name=None, uid=None):
+    def __init__(self, name=None, uid=None, namespace="default"):
         self.name = name or f"pod-{next(names)}-{os.urandom(2).hex()}"
         self.uid = uid or str(uuid.uuid4())
+        self.namespace = namespace
 
 
 class Unreachable(Exception):
@@ -84,9 +86,9 @@ class Node:
         pod = pod or Pod()
         claim = Claim(f"claim-{next(names)}", str(uuid.uuid4()), [device_name(a) for a in addresses], pod)
         parameters = {"apiVersion": f"{DRIVER}/v1alpha1", "kind": "VfConfig", **config}
-        self.store(f"claim-{claim.uid}", {
+        self.store(claim.file, {
             "apiVersion": "resource.k8s.io/v1", "kind": "ResourceClaim",
-            "metadata": {"name": claim.name, "namespace": "default", "uid": claim.uid},
+            "metadata": {"name": claim.name, "namespace": pod.namespace, "uid": claim.uid},
             "spec": {"devices": {"requests": [{"name": "vf", "exactly": {"deviceClassName": DRIVER}}]}},
             "status": {
                 "allocation": {"devices": {
@@ -99,7 +101,7 @@ class Node:
 
     def forget(self, claim):
         self.claims.pop(claim.uid, None)
-        self.remove(f"claim-{claim.uid}")
+        self.remove(claim.file)
 
     def devices(self):
         """Published devices by PCI address: their attributes. Empty until the pool is complete."""
@@ -176,7 +178,7 @@ class Node:
         request = {"Prepare": dra.NodePrepareResourcesRequest, "Unprepare": dra.NodeUnprepareResourcesRequest}[method]()
         response = {"Prepare": dra.NodePrepareResourcesResponse, "Unprepare": dra.NodeUnprepareResourcesResponse}[method]
         for claim in claims:
-            request.claims.add(namespace="default", name=claim.name, uid=claim.uid)
+            request.claims.add(namespace=claim.pod.namespace, name=claim.name, uid=claim.uid)
         with grpc.insecure_channel(f"unix:{self.endpoint}") as channel:
             answer = call(channel, f"/k8s.io.kubelet.pkg.apis.dra.v1.DRAPlugin/Node{method}Resources", request, response,
                           timeout)

@@ -13,39 +13,22 @@ import yaml
 import machine
 from capture import capture
 from conftest import SEED, differences, record
-from containers import Refused, Runtime
+from containers import Refused
 from machine import PF0, PF1, VFS, at_pf, ip, netdev, vfs, wait_for
-from node import CDI, Pod, Unreachable
+from node import CDI, CLUSTER, Pod, Unreachable
 
 SRIOV_CNI = "/data/driver/sriov"
 PODS, AT_ONCE = 12, 4  # of the random lives
 
 
-@pytest.fixture(scope="module")
-def containerd():
-    runtime = Runtime().start()
-    yield runtime
-    runtime.stop()
-
-
 @pytest.fixture
-def runtime(containerd):
-    yield containerd
-    for sandbox in list(containerd.sandboxes):
-        containerd.remove_sandbox(sandbox)
-
-
-@pytest.fixture
-def node(node, runtime):
-    """Taken down before the runtime's sandboxes are: a test that fails must not leave pods behind it."""
+def node(node):
     for number in range(1, PODS + 1):
         node.network(f"net{number}", {
             "type": "host-device",
             "ipam": {"type": "static", "addresses": [{"address": f"10.56.0.{number}/24"}]}},
             {"type": "tuning", "mtu": 1400, "mac": f"02:00:00:00:56:{number:02x}"})
-    yield node
-    for sandbox in list(runtime.sandboxes):
-        runtime.remove_sandbox(sandbox)
+    return node
 
 
 def start_pod(node, runtime, *addresses, **config):
@@ -69,7 +52,7 @@ def addresses(link):
 def network_data(node, claim):
     """What the claim's status says of its network, once it does."""
     def read():
-        text = machine.run("cat", f"/data/cluster/claim-{claim.uid}.yaml")
+        text = machine.run("cat", f"{CLUSTER}/{claim.file}.yaml")
         entries = yaml.safe_load(text).get("status", {}).get("devices") or []
         return [e["networkData"] for e in entries if e.get("networkData")]
     return wait_for(read, "networkData in the claim's status")
