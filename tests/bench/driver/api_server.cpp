@@ -13,6 +13,9 @@ using nlohmann::json;
 constexpr const char* kNotFound =
     R"({"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404,"message":"not found","details":{"name":"x"}})";
 
+constexpr const char* kOnlyJson =
+    R"({"kind":"Status","apiVersion":"v1","status":"Failure","reason":"UnsupportedMediaType","code":415,"message":"the body is no JSON object"})";
+
 std::string collection_of(const std::string& path) {
   return path.substr(0, path.rfind('/'));
 }
@@ -186,7 +189,8 @@ void ApiServer::watch(const Request& request, Reply& reply) {
 }
 
 void ApiServer::create(const Request& request, Reply& reply) {
-  json object = json::parse(request.body);
+  json object = json::parse(request.body, nullptr, /*allow_exceptions=*/false);
+  if (!object.is_object()) return reply.json(415, kOnlyJson);
   json& metadata = object["metadata"];
   std::string text;
   {
@@ -200,7 +204,8 @@ void ApiServer::create(const Request& request, Reply& reply) {
 }
 
 void ApiServer::change(const Request& request, Reply& reply) {
-  const json given = json::parse(request.body);
+  const json given = json::parse(request.body, nullptr, /*allow_exceptions=*/false);
+  if (!given.is_object()) return reply.json(415, kOnlyJson);
   const bool status = request.path.ends_with("/status");
   const std::string path = status ? collection_of(request.path) : request.path;
   std::string text;

@@ -67,6 +67,16 @@ void get_info(const Machine& machine) {
     throw std::runtime_error("GetInfo names " + info.endpoint());
 }
 
+void notify_registered(const Machine& machine) {
+  const auto stub =
+      pluginregistration::Registration::NewStub(connect(machine.registration_socket()));
+  grpc::ClientContext context;
+  pluginregistration::RegistrationStatus status;
+  status.set_plugin_registered(true);
+  pluginregistration::RegistrationStatusResponse response;
+  check(stub->NotifyRegistrationStatus(&context, status, &response));
+}
+
 Kubelet::Kubelet(const std::string& socket) : stub_(dra::DRAPlugin::NewStub(connect(socket))) {}
 
 void Kubelet::prepare(std::span<const BenchClaim> claims) {

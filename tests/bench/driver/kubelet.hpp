@@ -20,6 +20,8 @@ namespace drasriov::bench {
 /// Waits for the driver's registration socket and for its answer to GetInfo.
 /// Throws std::runtime_error.
 void get_info(const Machine& machine);
+/// What kubelet says next; the Go driver publishes nothing before. Throws std::runtime_error.
+void notify_registered(const Machine& machine);
 
 /// The two DRA calls. Every method throws std::runtime_error on an error of the call or of a claim.
 class Kubelet {

@@ -24,12 +24,13 @@ constexpr int kParallelRounds = 5;
 using Claims = std::span<const BenchClaim>;
 
 void wait_until_served(const DriverProcess& process, Machine& machine) {
+  get_info(machine);
+  notify_registered(machine);
   while (machine.published_devices() != static_cast<int>(machine.claims().size())) {
     if (Clock::now() - process.started() > std::chrono::seconds(30))
       throw std::runtime_error("timed out waiting for the slices");
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
-  get_info(machine);
 }
 
 void check_clean(const Machine& machine) {
