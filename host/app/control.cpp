@@ -189,6 +189,7 @@ void Control::scan() {
 void Control::output() {
   output_due_.reset();
   const auto view = std::make_shared<NodeView>();
+  std::shared_ptr<const NodeView> before;
   {
     const MutexLock lock(mutex_);
     if (!inputs_.filters || !inputs_.labels || !inputs_.held || inventory_->version() == 0) return;
@@ -196,13 +197,14 @@ void Control::output() {
     view->held = inputs_.held;
     view->filters = policy::filters_of_node(*inputs_.filters, *inputs_.labels);
     view->filters.invalid = inputs_.invalid_filters;
-    const auto before = std::exchange(view_, view);
-    // Most claims take a device that stays as it is: then there is nothing to publish, and a claim
-    // costs no pass over all devices.
-    if (before && before->inventory == view->inventory && before->filters == view->filters &&
-        publish::same_at_rest(*view->inventory, *before->held, *view->held)) {
-      return;
-    }
+    before = std::exchange(view_, view);
+  }
+  metrics_.gauge_set("drasriov_devices_held", {}, static_cast<double>(view->held->size()));
+  // Most claims take a device that stays as it is: then there is nothing to publish, and a claim
+  // costs no pass over all devices.
+  if (before && before->inventory == view->inventory && before->filters == view->filters &&
+      publish::same_at_rest(*view->inventory, *before->held, *view->held)) {
+    return;
   }
   output_(*view);
 }

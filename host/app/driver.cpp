@@ -21,6 +21,7 @@
 #include "host/claim/checkpoint_import.hpp"
 #include "host/cluster/directory/directory_cluster.hpp"
 #include "host/dra/health_service.hpp"
+#include "host/telemetry/metrics_server.hpp"
 
 namespace drasriov::app {
 namespace {
@@ -78,6 +79,23 @@ Status serve_status(Driver& driver) {
 
 void end_status(Driver& driver) {
   driver.status.reset();
+}
+
+/// This early, so that a port that another program has ends the start before anything is touched.
+Status serve_metrics(Driver& driver) {
+  const config::Configuration& config = driver.config;
+  if (config.metrics_port < 0) return {};
+  auto server = telemetry::MetricsServer::start(
+      {.address = config.metrics_address, .port = config.metrics_port}, driver.metrics);
+  if (!server) return server.error();
+  driver.metrics_server = *std::move(server);
+  driver.log.info("metrics over HTTP on " + config.metrics_address + ", port " +
+                  std::to_string(driver.metrics_server->port()));
+  return {};
+}
+
+void end_metrics(Driver& driver) {
+  driver.metrics_server.reset();
 }
 
 Status tell_all(Driver& driver) {
@@ -178,6 +196,7 @@ Status start_modules(Driver& driver) {
     return started;
   }
   for (const module::ModuleState& state : driver.registry->states()) {
+    if (state.phase == module::ModuleState::Phase::kDisabled) continue;
     const bool failed = state.phase == module::ModuleState::Phase::kFailed;
     const std::array<telemetry::Label, 1> labels{telemetry::Label{"module", state.name}};
     driver.metrics.gauge_set("drasriov_module_up", labels, failed ? 0 : 1);
@@ -395,7 +414,8 @@ Status make_endpoint(Driver& driver) {
   settings.driver_name = driver.config.driver_name;
   settings.data_directory = driver.config.data_directory();
   settings.registrar_directory = driver.config.kubelet_registrar_directory;
-  driver.endpoint.emplace(std::move(settings), *driver.claims, driver.log);
+  driver.measured_claims.emplace(*driver.claims, driver.metrics);
+  driver.endpoint.emplace(std::move(settings), *driver.measured_claims, driver.log);
   return {};
 }
 
@@ -478,6 +498,7 @@ constexpr std::array kSteps = {
     Step<Driver>{"make the data directory", make_data_directory, nullptr},
     Step<Driver>{"own the node", own_node, nullptr},
     Step<Driver>{"serve status", serve_status, end_status},
+    Step<Driver>{"serve metrics", serve_metrics, end_metrics},
     Step<Driver>{"open the cluster", open_cluster, nullptr},
     Step<Driver>{"write events", write_events, end_events},
     Step<Driver>{"open the journal", open_journal, nullptr},

@@ -13,6 +13,7 @@
 
 #include "host/app/control.hpp"
 #include "host/app/followers.hpp"
+#include "host/app/measured_claims.hpp"
 #include "host/app/offer.hpp"
 #include "host/app/owner_lock.hpp"
 #include "host/app/signals.hpp"
@@ -40,6 +41,10 @@ namespace drasriov::dra {
 class HealthServer;
 }
 
+namespace drasriov::telemetry {
+class MetricsServer;
+}
+
 namespace drasriov::app {
 
 struct Driver {
@@ -61,6 +66,7 @@ struct Driver {
 
   std::optional<OwnerLock> lock;
   std::unique_ptr<status::StatusServer> status;
+  std::unique_ptr<telemetry::MetricsServer> metrics_server;
   std::unique_ptr<cluster::ClusterApi> cluster;
   std::optional<publish::EventWriter> events;
   std::optional<module::HostServices> services;
@@ -76,6 +82,7 @@ struct Driver {
   std::optional<publish::ClaimReporter> reporter;
   std::optional<cluster::WatchedObjects> networks;
   std::optional<claim::ClaimRunner> claims;
+  std::optional<MeasuredClaims> measured_claims;
   std::optional<dra::Endpoint> endpoint;
   std::optional<Offer> offer;
   std::unique_ptr<dra::HealthServer> health;

@@ -63,6 +63,8 @@ struct Configuration {
   int healthcheck_port =
       -1;  ///< -1 off, 0 any free port, else the TCP port on loopback or `healthcheck_address`
   std::string healthcheck_address = "127.0.0.1";
+  int metrics_port = -1;  ///< the same for `GET /metrics`
+  std::string metrics_address = "127.0.0.1";
   std::string default_interface_prefix = "vfnet";
   std::string nri_plugin_name = "dra-driver-sriov";
   std::string nri_plugin_index = "42";

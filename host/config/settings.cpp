@@ -204,13 +204,14 @@ Status set_nri_index(Configuration& c, std::string_view text) {
   return {};
 }
 
+template <auto Member>
 Status set_address(Configuration& c, std::string_view text) {
-  // gRPC resolves it when the port is opened; here only what would change the meaning of
+  // It is resolved when the port is opened; here only what would change the meaning of
   // "address:port" is refused.
   if (text.empty() || text.find_first_of(" \t/[]") != std::string_view::npos) {
     return invalid(text, "an address to listen on", "for example 127.0.0.1, 0.0.0.0 or ::");
   }
-  c.healthcheck_address = text;
+  c.*Member = text;
   return {};
 }
 
@@ -270,8 +271,13 @@ constexpr std::array kSettings = {
             "of the gRPC health service: -1 off, 0 any free port", Type::kInteger,
             set_integer<&C::healthcheck_port, -1, 65535>, get_integer<&C::healthcheck_port>},
     Setting{"healthcheckAddress", "healthcheck-address", "", "ADDRESS",
-            "address of the gRPC health service", Type::kText, set_address,
+            "address of the gRPC health service", Type::kText, set_address<&C::healthcheck_address>,
             get_text<&C::healthcheck_address>},
+    Setting{"metricsPort", "metrics-port", "METRICS_PORT", "PORT",
+            "of the metrics over HTTP (GET /metrics): -1 off, 0 any free port", Type::kInteger,
+            set_integer<&C::metrics_port, -1, 65535>, get_integer<&C::metrics_port>},
+    Setting{"metricsAddress", "metrics-address", "", "ADDRESS", "address of the metrics over HTTP",
+            Type::kText, set_address<&C::metrics_address>, get_text<&C::metrics_address>},
     Setting{"defaultInterfacePrefix", "default-interface-prefix", "DEFAULT_INTERFACE_PREFIX",
             "TEXT",
             "interfaces without a name in their claim become TEXT0, TEXT1 and so on in the pod",

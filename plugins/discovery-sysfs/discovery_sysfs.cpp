@@ -14,7 +14,7 @@
 namespace drasriov::discovery_sysfs {
 namespace {
 
-constexpr std::string_view kOverflowMetric = "uevent_overflows";
+constexpr std::string_view kOverflowMetric = "uevent_overflows_total";
 
 std::string with_hint(std::string message, std::string_view hint) {
   if (!hint.empty()) {

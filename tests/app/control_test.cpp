@@ -173,6 +173,8 @@ TEST_F(ControlTest, AClaimThatLeavesItsDeviceAsItIsIsNoOutputButKnown) {
       claim::HeldDevice{{"ns", "claim", "uid"}, "Prepared", *control.inventory()->find("a")});
   control.set_held(std::make_shared<const claim::HeldDevices>(held));
   while (control.view()->held->empty()) std::this_thread::yield();
+  while (metrics_.text().find("drasriov_devices_held 1\n") == std::string::npos)
+    std::this_thread::yield();
   held["b"] = std::make_shared<const claim::HeldDevice>(
       claim::HeldDevice{{"ns", "other", "uid-2"}, "Undoing", *control.inventory()->find("b")});
   control.set_held(std::make_shared<const claim::HeldDevices>(held));

@@ -45,6 +45,8 @@ moduleDirectory: /opt/modules
 hookDir: /opt/hooks/
 healthcheckPort: 51515
 healthcheckAddress: "::"
+metricsPort: 51517
+metricsAddress: 192.0.2.1
 defaultInterfacePrefix: net
 nriPluginName: sriov
 nriPluginIndex: 07
@@ -84,6 +86,8 @@ modules:
   EXPECT_EQ(c.effective_hook_directory(), "/opt/hooks");
   EXPECT_EQ(c.healthcheck_port, 51515);
   EXPECT_EQ(c.healthcheck_address, "::");
+  EXPECT_EQ(c.metrics_port, 51517);
+  EXPECT_EQ(c.metrics_address, "192.0.2.1");
   EXPECT_EQ(c.default_interface_prefix, "net");
   EXPECT_EQ(c.nri_plugin_name, "sriov");
   EXPECT_EQ(c.nri_plugin_index, "07");
@@ -132,8 +136,8 @@ INSTANTIATE_TEST_SUITE_P(
             "c.yaml:1:1: unknown key 'v' — hint: known are roots modules netAttachDefNamespaces "
             "driverName nodeName namespace cluster kubeconfig kubeApiQps kubeApiBurst advertise "
             "kubeletPluginsDirectory kubeletRegistrarDirectory cdiRoot moduleDirectory hookDir "
-            "healthcheckPort healthcheckAddress defaultInterfacePrefix nriPluginName "
-            "nriPluginIndex verbosity logFormat insecureDev"},
+            "healthcheckPort healthcheckAddress metricsPort metricsAddress defaultInterfacePrefix "
+            "nriPluginName nriPluginIndex verbosity logFormat insecureDev"},
         Bad{"SameKeyTwice", "verbosity: 1\nnodeName: a\nverbosity: 2\n",
             "c.yaml:3:1: key 'verbosity' stands twice"},
         Bad{"TwoDocuments", "verbosity: 1\n---\nverbosity: 2\n",
@@ -152,6 +156,12 @@ INSTANTIATE_TEST_SUITE_P(
             "quotes"},
         Bad{"TextForNumber", "healthcheckPort: off\n",
             "c.yaml:1:18: healthcheckPort: 'off' is not a whole number from -1 to 65535"},
+        Bad{"PortOutOfRange", "metricsPort: 65536\n",
+            "c.yaml:1:14: metricsPort: '65536' is not a whole number from -1 to 65535"},
+        Bad{"AddressWithPort", "metricsAddress: \"[::1]\"\n",
+            "c.yaml:1:17: metricsAddress: '[::1]' is not an address to listen on — hint: for "
+            "example "
+            "127.0.0.1, 0.0.0.0 or ::"},
         Bad{"NumberOutOfRange", "verbosity: 10\n",
             "c.yaml:1:12: verbosity: '10' is not a whole number from 0 to 9"},
         Bad{"NotANumber", "kubeApiQps: 0\n",

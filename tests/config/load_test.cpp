@@ -40,6 +40,8 @@ TEST_F(Load, WithoutAFileTheDefaultsHold) {
   EXPECT_EQ(loaded->kubelet_registrar_directory, "/var/lib/kubelet/plugins_registry");
   EXPECT_EQ(loaded->data_directory(), "/var/lib/kubelet/plugins/sriovnetwork.openshift.io");
   EXPECT_EQ(loaded->healthcheck_port, -1);
+  EXPECT_EQ(loaded->metrics_port, -1);
+  EXPECT_EQ(loaded->metrics_address, "127.0.0.1");
   EXPECT_EQ(loaded->default_interface_prefix, "vfnet");
   EXPECT_EQ(loaded->kube_api_qps, 5);
   EXPECT_EQ(loaded->kube_api_burst, 10);
@@ -149,6 +151,9 @@ TEST_F(Load, AWrongValueNamesItsSource) {
   EXPECT_EQ(
       load(sources_).error().message(),
       "environment variable HEALTHCHECK_PORT: '70000' is not a whole number from -1 to 65535");
+  sources_.environment = {{"METRICS_PORT", "http"}};
+  EXPECT_EQ(load(sources_).error().message(),
+            "environment variable METRICS_PORT: 'http' is not a whole number from -1 to 65535");
   sources_.environment = {};
   sources_.flags = {{"cdi-root", "cdi"}};
   EXPECT_EQ(load(sources_).error().message(), "flag --cdi-root: 'cdi' is not an absolute path");

@@ -47,6 +47,7 @@ TEST(Print, DefaultsAreReadable) {
   EXPECT_EQ(text.find("nodeName"), std::string::npos) << "it has no default";
   EXPECT_NE(text.find("driverName: \"sriovnetwork.openshift.io\"\n"), std::string::npos) << text;
   EXPECT_NE(text.find("healthcheckPort: -1\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("metricsPort: -1\n"), std::string::npos) << text;
   EXPECT_NE(text.find("    capabilities: [discovery/1]\n"), std::string::npos) << text;
 }
 
