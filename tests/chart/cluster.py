@@ -22,6 +22,24 @@ NETWORK_DEFINITIONS = {
              "names": {"kind": "NetworkAttachmentDefinition", "plural": "network-attachment-definitions"},
              "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {
                  "type": "object", "properties": {"spec": {"type": "object", "properties": {"config": {"type": "string"}}}}}}}]}}
+# Of the Prometheus operator: what a ServiceMonitor of the chart may have.
+MONITORS = {
+    "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+    "metadata": {"name": "servicemonitors.monitoring.coreos.com"},
+    "spec": {"group": "monitoring.coreos.com", "scope": "Namespaced",
+             "names": {"kind": "ServiceMonitor", "plural": "servicemonitors"},
+             "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {
+                 "type": "object", "required": ["spec"], "properties": {"spec": {
+                     "type": "object", "required": ["endpoints", "selector"], "properties": {
+                         "namespaceSelector": {"type": "object", "properties": {
+                             "matchNames": {"type": "array", "items": {"type": "string"}}}},
+                         "selector": {"type": "object", "properties": {
+                             "matchLabels": {"type": "object", "additionalProperties": {"type": "string"}}}},
+                         "endpoints": {"type": "array", "items": {"type": "object", "properties": {
+                             **{name: {"type": "string"} for name in ("port", "path", "interval", "scrapeTimeout")},
+                             "relabelings": {"type": "array", "items": {"type": "object", "properties": {
+                                 "sourceLabels": {"type": "array", "items": {"type": "string"}},
+                                 "targetLabel": {"type": "string"}, "replacement": {"type": "string"}}}}}}}}}}}}}]}}
 
 
 class Answer:
@@ -92,6 +110,14 @@ class Cluster:
         self.admin.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", NETWORK_DEFINITIONS)
         wait_for(lambda: self.admin.ask("GET", f"/apis/k8s.cni.cncf.io/v1/namespaces/{NAMESPACE}/network-attachment-definitions")
                  .status == 200, "the definition of networks")
+
+    def define_monitors(self):
+        """As the Prometheus operator's installation does; once."""
+        definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+        if self.admin.ask("GET", f"{definitions}/{MONITORS['metadata']['name']}").status != 200:
+            self.admin.create(definitions, MONITORS)
+        wait_for(lambda: self.admin.ask("GET", f"/apis/monitoring.coreos.com/v1/namespaces/{NAMESPACE}/servicemonitors")
+                 .status == 200, "the definition of monitors")
 
     def kubectl(self, *arguments, text=None):
         done = subprocess.run(

@@ -62,8 +62,10 @@ def test_the_driver_starts_with_it(chart, folder, values, files):
     command = [os.environ["DRASRIOV_BINARY"], "run", "--insecure-dev", f"--config={folder}/config.yaml",
                f"--cluster=dir:{folder}", f"--cdi-root={folder}/cdi", f"--kubelet-plugins-directory-path={folder}",
                f"--kubelet-registrar-directory-path={folder}/registry"]
-    if yaml.safe_load(configuration)["healthcheckPort"] > 0:
-        command.append("--healthcheck-port=0")
+    # As of this machine are the ports.
+    for key, flag in (("healthcheckPort", "--healthcheck-port=0"), ("metricsPort", "--metrics-port=0")):
+        if yaml.safe_load(configuration).get(key, -1) > 0:
+            command.append(flag)
     log = f"{folder}/log"
     with open(log, "wb") as out:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out,

@@ -10,7 +10,8 @@ import yaml
 from chart import FOLDER, ROOT
 
 GOLDEN = ROOT / "tests/chart/golden"
-CASES = {"defaults": (), "vfio-minimal": (FOLDER / "examples/vfio-minimal.yaml",), "vendor-module": (FOLDER / "examples/vendor-module.yaml",)}
+CASES = {"defaults": (), "vfio-minimal": (FOLDER / "examples/vfio-minimal.yaml",), "vendor-module": (FOLDER / "examples/vendor-module.yaml",),
+         "metrics": (FOLDER / "examples/metrics.yaml",)}
 
 
 @pytest.mark.parametrize("name", CASES)

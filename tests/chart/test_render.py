@@ -160,6 +160,56 @@ def test_no_port_no_probes(chart):
     assert not [k for k in objects.container if k.endswith("Probe") or k == "ports"]
 
 
+METRICS = FOLDER / "examples/metrics.yaml"
+
+
+def test_metrics_are_off(chart):
+    objects = chart.render()
+    assert not {"Service", "ServiceMonitor"} & objects.kinds()
+    assert not [key for key in yaml.safe_load(objects.configuration) if key.startswith("metrics")]
+    assert [p["name"] for p in objects.container["ports"]] == ["healthcheck"]
+
+
+def test_metrics_are_served_at_the_nodes_address(chart):
+    """The Service has the pods of all nodes, by the port's name."""
+    objects = chart.render({"metrics": {"enabled": True, "port": 9999}})
+    configuration = yaml.safe_load(objects.configuration)
+    assert (configuration["metricsPort"], configuration["metricsAddress"]) == (9999, "${HOST_IP}")
+    assert {"name": "metrics", "containerPort": 9999} in objects.container["ports"]
+    service = objects.of("Service", "-metrics")["spec"]
+    assert (service["clusterIP"], service["publishNotReadyAddresses"]) == ("None", True)
+    assert service["ports"] == [{"name": "metrics", "port": 9999, "targetPort": "metrics"}]
+    assert service["selector"] == objects.of("DaemonSet")["spec"]["selector"]["matchLabels"]
+    assert "ServiceMonitor" not in objects.kinds()
+
+
+def test_metrics_without_probes_and_at_another_address(chart):
+    objects = chart.render({"metrics": {"enabled": True, "address": "::"},
+                            "kubeletPlugin": {"containers": {"plugin": {"healthcheckPort": -1}}}})
+    assert yaml.safe_load(objects.configuration)["metricsAddress"] == "::"
+    assert [p["name"] for p in objects.container["ports"]] == ["metrics"]
+    assert not [key for key in objects.container if key.endswith("Probe")]
+
+
+def test_the_monitor_selects_the_service(chart):
+    objects = chart.render({"selectorLabelsOverride": {"app": "vf"}}, files=[METRICS])
+    monitor, service = objects.of("ServiceMonitor"), objects.of("Service", "-metrics")
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert monitor["spec"]["namespaceSelector"] == {"matchNames": [service["metadata"]["namespace"]]}
+    assert monitor["metadata"]["labels"]["release"] == "kube-prometheus-stack"
+    [endpoint] = monitor["spec"]["endpoints"]
+    assert endpoint["port"] in [p["name"] for p in service["spec"]["ports"]]
+    assert (endpoint["path"], endpoint["interval"], endpoint["scrapeTimeout"]) == ("/metrics", "30s", "10s")
+    assert endpoint["relabelings"] == [
+        {"sourceLabels": ["__meta_kubernetes_pod_node_name"], "targetLabel": "node"},
+        {"targetLabel": "cluster", "replacement": "edge-1"}]
+
+
+def test_the_monitor_leaves_times_to_prometheus(chart):
+    monitor = chart.render({"metrics": {"enabled": True, "serviceMonitor": {"enabled": True}}}).of("ServiceMonitor")
+    assert set(monitor["spec"]["endpoints"][0]) == {"port", "path", "relabelings"}
+
+
 # Builtin modules → hostPID and the capabilities of the minimal profile. docs/security.md gives the reasons.
 PERMISSIONS = [
     (modules("discovery-sysfs", "cdi"), False, ["NET_ADMIN"]),
@@ -294,6 +344,14 @@ REFUSED = [
     ({"kubeletPlugin": {"hostPID": "yes"}}, "hostPID"),
     ({"kubeletPlugin": {"nriPluginIndex": 5}}, "nriPluginIndex"),
     ({"kubeletPlugin": {"containers": {"plugin": {"healthcheckPort": 70000}}}}, "healthcheckPort"),
+    ({"metrics": {"enabled": "yes"}}, "enabled"),
+    ({"metrics": {"enabled": True, "port": 0}}, "port"),
+    ({"metrics": {"enabled": True, "address": "[::1]:80"}}, "address"),
+    ({"metrics": {"podMonitor": {}}}, "podMonitor"),
+    ({"metrics": {"serviceMonitor": {"interval": "30"}}}, "interval"),
+    ({"metrics": {"serviceMonitor": {"scrapeTimeout": "1 s"}}}, "scrapeTimeout"),
+    ({"metrics": {"serviceMonitor": {"labels": {"a": 1}}}}, "labels"),
+    ({"metrics": {"serviceMonitor": {"namespace": "x"}}}, "namespace"),
     ({"driver": {"name": "Bad_Name"}}, "name"),
     ({"driver": {"advertise": "some"}}, "advertise"),
     ({"driver": {"netAttachDefNamespaces": ["a/b"]}}, "netAttachDefNamespaces"),
@@ -309,6 +367,8 @@ REFUSED = [
     ({"modules": [vendor(image="images.example/acme:1")]}, "without a digest"),
     ({"modules": modules("discovery-sysfs", "netconf-cni", "cdi")}, "nothing tells it of pods"),
     ({"kubeletPlugin": {"hostPID": False}}, "need the node's processes"),
+    ({"metrics": {"serviceMonitor": {"enabled": True}}}, "nothing would answer it; set metrics.enabled"),
+    ({"metrics": {"enabled": True, "port": 51516}}, "are both 51516; give them different ports"),
 ]
 
 

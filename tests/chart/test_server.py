@@ -5,7 +5,7 @@ import copy
 import pytest
 import yaml
 
-from chart import EXAMPLES, FOLDER, RELEASE, ROOT, Refused, modules
+from chart import EXAMPLES, FOLDER, NAMESPACE, RELEASE, ROOT, Refused, modules
 from cluster import manifests
 from harness.control_plane import wait_for
 
@@ -32,8 +32,20 @@ MATRIX = {
 }
 
 
+def test_a_monitor_that_the_cluster_does_not_know_stops_the_release(cluster, chart):
+    """Before anything of it is made. The definition comes with the next test."""
+    place = ("upgrade", "--install", "watched", chart.folder, "--namespace", NAMESPACE, "--kubeconfig", cluster.plane.kubeconfig,
+             "--no-hooks", "--set", "metrics.enabled=true")
+    with pytest.raises(Refused, match='no matches for kind "ServiceMonitor" in version "monitoring.coreos.com/v1"'):
+        chart.helm(*place, "--set", "metrics.serviceMonitor.enabled=true")
+    found = cluster.kubectl("get", "daemonset,service,configmap,clusterrole", "-A", "-l", "app.kubernetes.io/instance=watched",
+                            "-o", "name")
+    assert found == ""
+
+
 @pytest.mark.parametrize("values, files", MATRIX.values(), ids=MATRIX.keys())
 def test_the_server_takes_every_object(cluster, chart, values, files):
+    cluster.define_monitors()
     # Under names of their own: applied to the release of other tests they would be mixed with its values.
     objects = chart.render({"fullnameOverride": "probe", **values}, files, crds=True)
     said = cluster.dry_run(objects)
