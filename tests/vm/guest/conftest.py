@@ -13,6 +13,7 @@ import sys
 
 import pytest
 
+import driver_pod
 import machine
 from containers import Runtime
 from node import CDI, CLUSTER, DATA, LOG, Node
@@ -99,10 +100,19 @@ def ports():
     record()
 
 
+@pytest.fixture(scope="session")
+def make_node(request):
+    """Node, or with --profile one whose driver is in the chart's pod."""
+    if not driver_pod.is_wanted():
+        return Node
+    pod = driver_pod.DriverPod(request.getfixturevalue("containerd"))
+    return lambda: driver_pod.PodNode(pod)
+
+
 @pytest.fixture
-def node(ports, request):
+def node(ports, make_node, request):
     """A node whose driver is not started. What a failed test has left is cleared, for the tests that follow."""
-    node = Node()
+    node = make_node()
     node.new_cluster()
     node.configure()
     record()  # each test draws other random addresses

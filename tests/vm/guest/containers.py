@@ -65,7 +65,7 @@ class Runtime:
         def ready():
             assert self.process.poll() is None, f"containerd ended with status {self.process.returncode}"
             try:
-                conditions = self._call("Status", cri.Nothing(), cri.StatusResponse, 30).status.conditions
+                conditions = self.call("Status", cri.Nothing(), cri.StatusResponse, 30).status.conditions
             except Refused:
                 return False
             return conditions and all(c.status for c in conditions)
@@ -87,11 +87,18 @@ class Runtime:
     def name_image(self, name):
         """Another name for the only image, so that a manifest can be taken as it is."""
         run("ctr", "-n", "k8s.io", "images", "tag", "--force", IMAGE, f"docker.io/library/{name}")
+        self.wait_for_image(name)
+
+    def import_image(self, archive, name):
+        run("ctr", "-n", "k8s.io", "images", "import", archive)
+        self.wait_for_image(name)
+
+    def wait_for_image(self, name):
         request = cri.ImageStatusRequest(image=cri.ImageSpec(image=name))
-        wait_for(lambda: self._call("ImageStatus", request, cri.ImageStatusResponse, service="ImageService").HasField("image"),
+        wait_for(lambda: self.call("ImageStatus", request, cri.ImageStatusResponse, service="ImageService").HasField("image"),
                  f"the runtime to know the image {name}")
 
-    def _call(self, method, request, response, timeout=300, service="RuntimeService"):
+    def call(self, method, request, response, timeout=300, service="RuntimeService"):
         with grpc.insecure_channel(f"unix:{SOCKET}") as channel:
             try:
                 return call(channel, f"/runtime.v1.{service}/{method}", request, response, timeout)
@@ -105,14 +112,14 @@ class Runtime:
             log_directory=POD_LOGS, linux=cri.LinuxPodSandboxConfig(),
             labels={"io.kubernetes.pod.name": pod.name, "io.kubernetes.pod.namespace": pod.namespace,
                     "io.kubernetes.pod.uid": pod.uid})
-        answer = self._call("RunPodSandbox", cri.RunPodSandboxRequest(config=config), cri.RunPodSandboxResponse)
+        answer = self.call("RunPodSandbox", cri.RunPodSandboxRequest(config=config), cri.RunPodSandboxResponse)
         sandbox = Sandbox(answer.pod_sandbox_id, pod, config)
         self.sandboxes.append(sandbox)
         return sandbox
 
     def sandboxes_of(self, pod):
         """IDs of those that the runtime knows, also of those that did not start."""
-        known = self._call("ListPodSandbox", cri.Nothing(), cri.ListPodSandboxResponse).items
+        known = self.call("ListPodSandbox", cri.Nothing(), cri.ListPodSandboxResponse).items
         return [sandbox.id for sandbox in known if sandbox.metadata.uid == pod.uid]
 
     def run_container(self, sandbox, cdi_names=(), image=IMAGE, command=("/bin/sleep", "100000")):
@@ -123,9 +130,9 @@ class Runtime:
             command=command, linux=cri.LinuxContainerConfig(), log_path=f"{sandbox.id}-{sandbox.tries}.log",
             mounts=[cri.Mount(container_path="/bin/vfio_user", host_path="/usr/bin/vfio_user", readonly=True)],
             cdi_devices=[cri.CdiDevice(name=name) for name in cdi_names])
-        created = self._call("CreateContainer", cri.CreateContainerRequest(
+        created = self.call("CreateContainer", cri.CreateContainerRequest(
             pod_sandbox_id=sandbox.id, config=config, sandbox_config=sandbox.config), cri.CreateContainerResponse)
-        self._call("StartContainer", cri.ContainerRequest(container_id=created.container_id), cri.Nothing)
+        self.call("StartContainer", cri.ContainerRequest(container_id=created.container_id), cri.Nothing)
         sandbox.containers.append(created.container_id)
         return created.container_id
 
@@ -136,7 +143,7 @@ class Runtime:
 
     def execute(self, container, *words):
         """What it writes; it must end with 0."""
-        done = self._call("ExecSync", cri.ExecSyncRequest(container_id=container, cmd=words, timeout=120),
+        done = self.call("ExecSync", cri.ExecSyncRequest(container_id=container, cmd=words, timeout=120),
                           cri.ExecSyncResponse)
         assert done.exit_code == 0, f"{words}: {done.exit_code}: {done.stdout.decode()}{done.stderr.decode()}"
         return done.stdout.decode()
@@ -148,14 +155,16 @@ class Runtime:
 
     def remove_sandbox_by_id(self, sandbox_id):
         for method in ("StopPodSandbox", "RemovePodSandbox"):
-            self._call(method, cri.PodSandboxRequest(pod_sandbox_id=sandbox_id), cri.Nothing)
+            self.call(method, cri.PodSandboxRequest(pod_sandbox_id=sandbox_id), cri.Nothing)
 
-    def network_namespace(self, sandbox):
-        """Of the sandbox's first process."""
-        state = json.loads(run("runc", "--root", "/run/containerd/runc/k8s.io", "state", sandbox.id))
-        return f"/proc/{state['pid']}/ns/net"
+    def in_network_of(self, sandbox, *words):
+        """What a program of the guest says in the network namespace of the sandbox's first process."""
+        return run("nsenter", f"--net=/proc/{self.pid(sandbox.id)}/ns/net", *words)
+
+    def pid(self, container):
+        return json.loads(run("runc", "--root", "/run/containerd/runc/k8s.io", "state", container))["pid"]
 
     def links(self, sandbox):
         """Interface name → what iproute2 says, inside the pod."""
-        shown = run("nsenter", f"--net={self.network_namespace(sandbox)}", "ip", "-json", "-details", "address", "show")
+        shown = self.in_network_of(sandbox, "ip", "-json", "-details", "address", "show")
         return {entry["ifname"]: entry for entry in json.loads(shown)}

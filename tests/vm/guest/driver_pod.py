@@ -9,7 +9,7 @@ import yaml
 
 import cri_pb2 as cri
 from containers import Sandbox
-from machine import PATIENCE, wait_for
+from machine import PATIENCE, read, wait_for
 from node import CLUSTER, LOG, NODE, Node, Pod
 
 RENDERED, IMAGE = "/share/chart.yaml", "/share/image.tar"
@@ -83,7 +83,17 @@ class DriverPod:
         created = self.runtime.call("CreateContainer", cri.CreateContainerRequest(
             pod_sandbox_id=self.sandbox.id, config=config, sandbox_config=self.sandbox.config), cri.CreateContainerResponse)
         self.runtime.call("StartContainer", cri.ContainerRequest(container_id=created.container_id), cri.Nothing)
-        return Process(self.runtime, created.container_id)
+        process = Process(self.runtime, created.container_id)
+        self.check(process.pid)
+        return process
+
+    def check(self, pid):
+        """That the container has no more than the profile says."""
+        status = dict(line.split(":", 1) for line in read(f"/proc/{pid}/status").splitlines())
+        if not self.context.get("privileged"):
+            given = int(status["CapBnd"], 16).bit_count()
+            assert given == len(self.context["capabilities"]["add"]), f"{given} capabilities are given"
+            assert status["Seccomp"].strip() == "2", "there is no seccomp filter"
 
 
 class Process:

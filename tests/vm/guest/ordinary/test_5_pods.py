@@ -27,7 +27,7 @@ def node(node):
         node.network(f"net{number}", {
             "type": "host-device",
             "ipam": {"type": "static", "addresses": [{"address": f"10.56.0.{number}/24"}]}},
-            {"type": "tuning", "mtu": 1400, "mac": f"02:00:00:00:56:{number:02x}"})
+            {"type": "tuning", "mtu": 1400, "mac": f"02:00:00:00:56:{number:02x}", "sysctl": {"net.ipv4.conf.IFNAME.arp_announce": "2"}})
     return node
 
 
@@ -66,6 +66,7 @@ def test_two_pods_talk_through_the_card(driver, runtime):
     assert set(links) == {"lo", "eth0", "net1"}
     link = links["net1"]
     assert (link["mtu"], link["address"], addresses(link)) == (1400, "02:00:00:00:56:01", ["10.56.0.1/24"])
+    assert runtime.in_network_of(one[1], "cat", "/proc/sys/net/ipv4/conf/net1/arp_announce") == "2\n"
     assert set(runtime.links(two[1])) == {"lo", "eth0", "data0"}
     capture("e-vfs-in-pods")
     assert netdev(first) is None, "in the host there is nothing left of it"
