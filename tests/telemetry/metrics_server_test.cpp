@@ -159,10 +159,11 @@ TEST_F(MetricsServerTest, RefusesWhatIsNotServed) {
 
 TEST_F(MetricsServerTest, ABodyThatNobodyReadsDoesNotCostTheAnswer) {
   const auto server = start();
-  const std::string body(2U << 20U, 'b');
-  EXPECT_EQ(first_line(ask(server->port(), "POST /metrics HTTP/1.1\r\nContent-Length: " +
-                                               std::to_string(body.size()) + "\r\n\r\n" + body)),
-            "HTTP/1.1 405 Method Not Allowed");
+  const Client client(server->port());
+  client.send("POST /metrics HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n");
+  EXPECT_EQ(first_line(client.receive()), "HTTP/1.1 405 Method Not Allowed");
+  // A socket that is closed would answer this with a reset, which may overtake the answer.
+  for (int i = 0; i < 10; ++i) client.send(std::string(100'000, 'b'));
 }
 
 TEST_F(MetricsServerTest, ASlowClientHoldsUpNobody) {
