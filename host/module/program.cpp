@@ -283,7 +283,7 @@ Result<pid_t> ProgramRunner::spawn(const ProgramRequest& request, int input, int
     // shares.
     if (mounts && (::unshare(CLONE_FS) != 0 || ::setns(mounts.get(), CLONE_NEWNS) != 0)) {
       program = errno_error(errno, "run " + request.path + ": enter the host's mount namespace",
-                            "the driver needs CAP_SYS_ADMIN and hostPID");
+                            "the driver needs CAP_SYS_ADMIN, CAP_SYS_CHROOT and hostPID");
       return;
     }
     program = options.spawn(request);
