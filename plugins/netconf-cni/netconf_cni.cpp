@@ -74,10 +74,11 @@ Json capability_args(const NetconfRequest& request, const std::string& device_id
   return args;
 }
 
-/// Zeros when there is nothing at the path.
-NamespaceId namespace_at(const std::string& path) {
+/// Zeros when there is nothing at the path. `root` is where the runtime has its namespaces; /proc/<pid>/ns/net is seen
+/// from here alone.
+NamespaceId namespace_at(const std::string& root, const std::string& path) {
   struct stat status = {};
-  if (::stat(path.c_str(), &status) != 0) return {};
+  if (stat_inside(root, path, status) != 0 && ::stat(path.c_str(), &status) != 0) return {};
   return {status.st_dev, status.st_ino};
 }
 
@@ -134,7 +135,7 @@ sdk::Result<std::string> NetconfCni::add(const Call& call, const NetconfRequest&
   done.container_id = operation->container_id;
   done.interface_name = operation->interface_name;
   done.netns_path = operation->netns_path;
-  done.netns = namespace_at(root_ + operation->netns_path);
+  done.netns = namespace_at(root_, operation->netns_path);
   done.config_json = request.config_json();
   done.device_id = operation->additions.device_id;
   done.args = operation->args;
@@ -230,7 +231,7 @@ Status NetconfCni::gc(const Call& call, std::string_view config_json, sdk::Attac
     }
     Operation operation{"DEL", add.container_id, add.netns_path, add.interface_name, add.args, {}};
     // Without a namespace plugins give back what is outside of it (CNI specification, "DEL").
-    const NamespaceId now = namespace_at(root_ + add.netns_path);
+    const NamespaceId now = namespace_at(root_, add.netns_path);
     if (now == NamespaceId() || (add.netns != NamespaceId() && add.netns != now))
       operation.netns_path.clear();
     operation.additions = {add.device_id, std::move(add.capability_args), {}};

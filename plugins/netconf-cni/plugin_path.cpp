@@ -32,17 +32,21 @@ int open_inside(const std::string& root, const std::string& path) {
 
 /// 0, or an errno.
 int look_at(const std::string& root, const std::string& path) {
-  const int file = open_inside(root, path);
-  if (file < 0) return errno;
   struct stat status = {};
-  const int failure = ::fstat(file, &status) != 0 ? errno : 0;
-  ::close(file);
-  if (failure != 0) return failure;
+  if (const int failure = stat_inside(root, path, status); failure != 0) return failure;
   if (!S_ISREG(status.st_mode)) return EISDIR;
   return (status.st_mode & (S_IXUSR | S_IXGRP | S_IXOTH)) == 0 ? EACCES : 0;
 }
 
 }  // namespace
+
+int stat_inside(const std::string& root, const std::string& path, struct stat& status) {
+  const int file = open_inside(root, path);
+  if (file < 0) return errno;
+  const int failure = ::fstat(file, &status) != 0 ? errno : 0;
+  ::close(file);
+  return failure;
+}
 
 sdk::Result<std::string> find_plugin(const std::vector<std::string>& dirs, std::string_view type,
                                      const std::string& root) {

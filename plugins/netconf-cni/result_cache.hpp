@@ -19,7 +19,7 @@
 
 namespace drasriov::netconf_cni {
 
-/// What tells a namespace from a later one that has its path. Zeros: not known.
+/// What tells a namespace from a later one that has its path, unless the kernel gave its number again. Zeros: not known.
 struct NamespaceId {
   std::uint64_t device = 0;  ///< st_dev, st_ino
   std::uint64_t inode = 0;
