@@ -37,6 +37,8 @@ using asio::ip::tcp;
 using ErrorCode = boost::system::error_code;
 
 constexpr std::uint32_t kMostHeaderBytes = 8192;
+/// A client that sends without end is not read for ever: reads that find something at once leave a timer no room.
+constexpr std::size_t kMostDrained = 4U << 20U;
 /// Who comes while the server looks at others waits here.
 constexpr int kBacklog = 16;
 /// After an accept() that fails for want of descriptors, so that the thread does not spin.
@@ -167,11 +169,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
                       });
   }
 
-  /// A socket that is closed with something unread in it takes back what was written: what the client still sends goes.
+  /// A socket that is closed with something unread in it takes back what was written: what the client still sends is read.
   void drain() {
     stream_.async_read_some(asio::buffer(unread_),
-                            [self = shared_from_this()](ErrorCode error, std::size_t) {
-                              if (!error) self->drain();
+                            [self = shared_from_this()](ErrorCode error, std::size_t size) {
+                              self->drained_ += size;
+                              if (!error && self->drained_ < kMostDrained) self->drain();
                             });
   }
 
@@ -180,7 +183,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   beast::flat_buffer buffer_;
   http::request_parser<http::empty_body> parser_;
   http::response<http::string_body> response_;
-  std::array<char, 1024> unread_{};
+  std::array<char, 16384> unread_{};
+  std::size_t drained_ = 0;
 };
 
 }  // namespace

@@ -46,6 +46,10 @@ class Client {
     EXPECT_EQ(::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL),
               static_cast<ssize_t>(bytes.size()));
   }
+  /// False: the server has ended the connection.
+  [[nodiscard]] bool try_send(std::string_view bytes) const {
+    return ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) > 0;
+  }
   /// All that comes until the server ends the connection, in whatever way.
   [[nodiscard]] std::string receive() const {
     std::string all;
@@ -164,6 +168,16 @@ TEST_F(MetricsServerTest, ABodyThatNobodyReadsDoesNotCostTheAnswer) {
   EXPECT_EQ(first_line(client.receive()), "HTTP/1.1 405 Method Not Allowed");
   // A socket that is closed would answer this with a reset, which may overtake the answer.
   for (int i = 0; i < 10; ++i) client.send(std::string(100'000, 'b'));
+}
+
+TEST_F(MetricsServerTest, AClientThatSendsWithoutEndIsCut) {
+  const auto server = start();
+  const Client client(server->port());
+  client.send("POST /metrics HTTP/1.1\r\nContent-Length: 1000000000\r\n\r\n");
+  const std::string part(1U << 20U, 'b');
+  int sent = 0;
+  while (sent < 256 && client.try_send(part)) ++sent;
+  EXPECT_LT(sent, 256) << "MiB were taken";
 }
 
 TEST_F(MetricsServerTest, ASlowClientHoldsUpNobody) {
