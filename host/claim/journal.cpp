@@ -367,7 +367,8 @@ Status Journal::write(RecordPtr record) {
   const std::string text = encode_record(*record);
   // That of another boot holds nothing, so it tells nothing either.
   const RecordPtr known = find(uid);
-  const bool kept = keep_previous(file) && known && !is_stale(*known);
+  const bool kept = known && !is_stale(*known) && keep_previous(file);
+  if (!kept) (void)remove_file(previous_of(file), Durability::kAtomic);
   if (auto ok = replace_file(file, text, Durability::kDurable); !ok)
     return ok.error().with_context("journal");
   if (!kept && record->state == RecordState::kPrepared) {

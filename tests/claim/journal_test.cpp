@@ -328,6 +328,18 @@ TEST_F(JournalTest, ThePreviousRecordOfAnotherBootIsNoneForThisOne) {
   EXPECT_EQ(open("boot-2")->held()->count("0000-08-00-3"), 1U);
 }
 
+TEST_F(JournalTest, ARecordOfAnotherBootIsNotBelievedBeforeADamagedOneOfThis) {
+  ASSERT_TRUE(open()->write(shared(record_for(9, {3}))));
+  Record again = record_for(9, {3});
+  again.boot_id = "boot-2";
+  again.state = RecordState::kPreparing;
+  ASSERT_TRUE(open("boot-2")->write(shared(again)));
+  std::string damaged = encode_record(again);
+  damaged.replace(damaged.find("pod-a"), 5, "pod-b");
+  put_text("uid-9.json", damaged);
+  EXPECT_EQ(open("boot-2")->held()->count("0000-08-00-3"), 1U);
+}
+
 TEST_F(JournalTest, ThePreviousRecordGoesWithItsRecord) {
   auto journal = open();
   ASSERT_TRUE(journal->write(shared(record_for(1, {0}))));
