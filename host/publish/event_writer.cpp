@@ -69,6 +69,7 @@ class EventWriter::Impl {
   };
 
   void run() {
+    bool stopping = false;
     for (;;) {
       std::optional<Waiting> next;
       std::optional<Clock::time_point> stop_by;
@@ -76,6 +77,8 @@ class EventWriter::Impl {
         const MutexLock lock(mutex_);
         for (;;) {
           const auto now = Clock::now();
+          // What failed before the stop is tried once more, however long it would have waited.
+          if (stop_at_ && !std::exchange(stopping, true)) due_ = now;
           if (stop_at_ && (now >= *stop_at_ || waiting_.empty())) {
             stop_by = stop_at_;
             break;
@@ -121,7 +124,8 @@ class EventWriter::Impl {
                                            Clock::now() + settings_.window};
       return;
     }
-    if (!stored.error().retryable()) {
+    // CANCELLED: a stop has cut the call short; how long it goes on is said by stop().
+    if (!stored.error().retryable() && stored.error().code() != Code::kCancelled) {
       log_.warning(stored.error().with_context("event on " + waiting.event.regarding.to_string()));
       return;
     }

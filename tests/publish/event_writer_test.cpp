@@ -89,6 +89,16 @@ TEST_F(EventWriterTest, WhatTheServerRefusesIsDropped) {
   EXPECT_TRUE(api_.sees({"create events 1 -> INVALID_ARGUMENT", "create events 2"}));
 }
 
+TEST_F(EventWriterTest, WhatAStopHasCutShortIsWrittenByItsEnd) {
+  settings_.first_backoff = settings_.longest_backoff = 60s;
+  api_.fail_next(Code::kCancelled);
+  start();
+  writer_->write(event("1"));
+  ASSERT_TRUE(api_.sees({"create events 1 -> CANCELLED"}));
+  writer_->stop(20s);
+  EXPECT_TRUE(api_.sees({"create events 1 -> CANCELLED", "create events 1"}));
+}
+
 TEST_F(EventWriterTest, StopWritesTheCounts) {
   start();
   for (const char* note : {"busy", "once", "busy", "busy"}) writer_->write(event(note));
