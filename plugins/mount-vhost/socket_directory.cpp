@@ -89,7 +89,8 @@ sdk::Status make_socket_directory(const Settings& settings, const fs::path& dire
   }
   const fs::path name = directory.filename();
   if (::mkdirat(of_claim.fd(), name.c_str(), 0700) != 0 && errno != EEXIST) {
-    return sdk::errno_error(errno, "make " + directory.native());
+    return sdk::errno_error(errno, "make " + directory.native(),
+                            "socketDir of the module mount-vhost must be writable");
   }
   const Directory opened(name, of_claim.fd());
   const auto failed = [&](const char* what) {

@@ -139,7 +139,7 @@ class Runtime:
     def log(self, sandbox):
         """What the newest container has written: each line comes after a time, a stream and a tag."""
         with open(f"{POD_LOGS}/{sandbox.id}-{sandbox.tries}.log", encoding="utf-8") as file:
-            return "".join(line.split(" ", 3)[3] for line in file)
+            return "".join(line.split(" ", 3)[3] for line in file if line.endswith("\n"))
 
     def execute(self, container, *words):
         """What it writes; it must end with 0."""

@@ -41,7 +41,12 @@ def test_vfio_driver(driver, runtime):
     assert machine.driver(vf) == "vfio-pci" and "vfio-pci" in bound_to(vf), "the claim wins over its class"
 
     group = machine.group(vf)
-    lines = wait_for(lambda: "VFIO_DEVICE" in runtime.log(sandbox) and runtime.log(sandbox), "the container's output").splitlines()
+
+    def output():
+        text = runtime.log(sandbox)  # comes line by line
+        return text if "VFIO_DEVICE" in text and "PCI_ADDRESSES" in text and "tun" in text else None
+
+    lines = wait_for(output, "the container's output").splitlines()
     shown = {line.split()[-1] for line in lines if line.startswith("c")}
     assert shown == {group, "vfio", "/dev/vhost-net", "/dev/net/tun"}
     assert f"SRIOVNETWORK_{device['name'].replace('-', '_')}_VFIO_DEVICE=/dev/vfio/{group}" in lines
