@@ -198,6 +198,7 @@ endfunction()
 set(DRASRIOV_THIRD_PARTY_INCLUDES
   "boost/asio|drasriov::beast"
   "boost/beast|drasriov::beast"
+  "boost/container|Boost::headers"
   "boost/program_options|Boost::program_options"
   "curl/|drasriov::curl_headers"
   "drasriov/|DraSriov::abi DraSriov::sdk"

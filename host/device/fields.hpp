@@ -13,19 +13,17 @@
 
 namespace drasriov::device {
 
-/// A text of which the process keeps one copy, for good: for keys, which are few.
+/// A text of which the process keeps one copy, for good: for keys, which are few
+/// (docs/module-authors.md).
 class Key {
  public:
   /// Not explicit: a field is written `fields["driver"]`.
   template <typename Text>
-  requires std::is_convertible_v<const Text&, std::string_view> Key(
-      const Text& text)  // NOLINT(google-explicit-constructor)
+  requires std::is_convertible_v<const Text&, std::string_view> Key(const Text& text)
       : text_(&shared(text)) {}
 
   [[nodiscard]] const std::string& str() const noexcept { return *text_; }
-  operator std::string_view() const noexcept {
-    return *text_;
-  }  // NOLINT(google-explicit-constructor)
+  operator std::string_view() const noexcept { return *text_; }
 
   friend bool operator==(Key a, Key b) noexcept { return a.text_ == b.text_; }
   friend std::ostream& operator<<(std::ostream& out, Key key) { return out << *key.text_; }
