@@ -274,6 +274,29 @@ TEST_F(NetconfCniTest, GcDoesNotEnterAnotherNamespaceWithTheSamePath) {
   EXPECT_EQ(text("where"), "at ''\n");
 }
 
+TEST_F(NetconfCniTest, TheNodesLinksLeadToTheNodesNamespaces) {
+  // As on Debian: /var/run is an absolute link, which would end in the driver's own root.
+  const fs::path node = host_.root(sdk::Root::kProc) / "1/root";
+  const fs::path run = "/run-of-the-node-only";
+  fs::create_directories(node / run.relative_path() / "netns");
+  fs::create_directories(node / "var");
+  fs::create_directory_symlink(run, node / "var/run");
+  std::ofstream(node / run.relative_path() / "netns/x") << "one";
+  good_plugins();
+  fs::create_directories(node / plugins().relative_path());
+  fs::copy(plugins(), node / plugins().relative_path(), fs::copy_options::recursive);
+  auto module = ModuleUnderTest::create(kTable, host_, "test",
+                                        R"({"pluginDirs":[")" + plugins().string() + "\"]}");
+  ASSERT_TRUE(module.ok()) << module.error().message();
+  request_.config_json = R"({"name":"n","cniVersion":"1.1.0","type":"first"})";
+  request_.netns_path = "/var/run/netns/x";
+  ASSERT_TRUE((*module)->add(request_).ok());
+  plugin("first",
+         "test $CNI_COMMAND = GC || echo \"at '$CNI_NETNS'\" > " + (plugins() / "where").string());
+  ASSERT_TRUE((*module)->gc(request_.config_json, {}).ok());
+  EXPECT_EQ(text("where"), "at '/var/run/netns/x'\n");
+}
+
 TEST(NetconfCniSettings, AnEmptyListOfDirectoriesIsRefused) {
   FakeHost host;
   const auto module = ModuleUnderTest::create(kTable, host, "test", R"({"pluginDirs":[]})");
