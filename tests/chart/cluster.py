@@ -14,32 +14,31 @@ from harness.control_plane import wait_for
 
 DRIVER = "sriovnetwork.openshift.io"
 RESOURCE = "/apis/resource.k8s.io/v1"
-# What belongs to other projects: the demos and the driver use it, the chart does not bring it.
-NETWORK_DEFINITIONS = {
-    "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-    "metadata": {"name": "network-attachment-definitions.k8s.cni.cncf.io"},
-    "spec": {"group": "k8s.cni.cncf.io", "scope": "Namespaced",
-             "names": {"kind": "NetworkAttachmentDefinition", "plural": "network-attachment-definitions"},
-             "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {
-                 "type": "object", "properties": {"spec": {"type": "object", "properties": {"config": {"type": "string"}}}}}}}]}}
+
+
+def foreign(group, kind, plural, schema):
+    """The definition of a namespaced kind of another project, in version v1: the chart uses it and does not bring it."""
+    return {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": f"{plural}.{group}"},
+            "spec": {"group": group, "scope": "Namespaced", "names": {"kind": kind, "plural": plural},
+                     "versions": [{"name": "v1", "served": True, "storage": True,
+                                   "schema": {"openAPIV3Schema": {"type": "object", **schema}}}]}}
+
+
+NETWORK_DEFINITIONS = foreign("k8s.cni.cncf.io", "NetworkAttachmentDefinition", "network-attachment-definitions", {
+    "properties": {"spec": {"type": "object", "properties": {"config": {"type": "string"}}}}})
 # Of the Prometheus operator: what a ServiceMonitor of the chart may have.
-MONITORS = {
-    "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-    "metadata": {"name": "servicemonitors.monitoring.coreos.com"},
-    "spec": {"group": "monitoring.coreos.com", "scope": "Namespaced",
-             "names": {"kind": "ServiceMonitor", "plural": "servicemonitors"},
-             "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {
-                 "type": "object", "required": ["spec"], "properties": {"spec": {
-                     "type": "object", "required": ["endpoints", "selector"], "properties": {
-                         "namespaceSelector": {"type": "object", "properties": {
-                             "matchNames": {"type": "array", "items": {"type": "string"}}}},
-                         "selector": {"type": "object", "properties": {
-                             "matchLabels": {"type": "object", "additionalProperties": {"type": "string"}}}},
-                         "endpoints": {"type": "array", "items": {"type": "object", "properties": {
-                             **{name: {"type": "string"} for name in ("port", "path", "interval", "scrapeTimeout")},
-                             "relabelings": {"type": "array", "items": {"type": "object", "properties": {
-                                 "sourceLabels": {"type": "array", "items": {"type": "string"}},
-                                 "targetLabel": {"type": "string"}, "replacement": {"type": "string"}}}}}}}}}}}}}]}}
+MONITORS = foreign("monitoring.coreos.com", "ServiceMonitor", "servicemonitors", {
+    "required": ["spec"], "properties": {"spec": {
+        "type": "object", "required": ["endpoints", "selector"], "properties": {
+            "namespaceSelector": {"type": "object", "properties": {
+                "matchNames": {"type": "array", "items": {"type": "string"}}}},
+            "selector": {"type": "object", "properties": {
+                "matchLabels": {"type": "object", "additionalProperties": {"type": "string"}}}},
+            "endpoints": {"type": "array", "items": {"type": "object", "properties": {
+                **{name: {"type": "string"} for name in ("port", "path", "interval", "scrapeTimeout")},
+                "relabelings": {"type": "array", "items": {"type": "object", "properties": {
+                    "sourceLabels": {"type": "array", "items": {"type": "string"}},
+                    "targetLabel": {"type": "string"}, "replacement": {"type": "string"}}}}}}}}}}})
 
 
 class Answer:
