@@ -54,6 +54,12 @@ def pytest_collection_modifyitems(config, items):
         config.hook.pytest_deselected(items=left_out)
 
 
+def pytest_runtest_setup(item):
+    missing = driver_pod.missing_modules(name for mark in item.iter_markers("needs") for name in mark.args)
+    if missing:
+        pytest.skip(f"the chart's values leave out {', '.join(sorted(missing))}")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item, nextitem):
     def too_long(*_):

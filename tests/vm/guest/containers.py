@@ -122,6 +122,11 @@ class Runtime:
         known = self.call("ListPodSandbox", cri.Nothing(), cri.ListPodSandboxResponse).items
         return [sandbox.id for sandbox in known if sandbox.metadata.uid == pod.uid]
 
+    def sandboxes_named(self, pod):
+        """The same, of each pod that has had this name."""
+        known = self.call("ListPodSandbox", cri.Nothing(), cri.ListPodSandboxResponse).items
+        return [s.id for s in known if (s.metadata.namespace, s.metadata.name) == (pod.namespace, pod.name)]
+
     def run_container(self, sandbox, cdi_names=(), image=IMAGE, command=("/bin/sleep", "100000")):
         sandbox.tries += 1
         os.makedirs(POD_LOGS, exist_ok=True)

@@ -22,21 +22,45 @@ def is_wanted():
     return os.path.exists(RENDERED)
 
 
+def rendered():
+    """The chart's objects by kind."""
+    with open(RENDERED, encoding="utf-8") as file:
+        return {o["kind"]: o for o in yaml.safe_load_all(file) if o}
+
+
+def config_of(objects):
+    return yaml.safe_load(objects["ConfigMap"]["data"]["config.yaml"])
+
+
+def missing_modules(wanted):
+    """Those that the chart's values leave out. The driver without a pod has all."""
+    if not is_wanted():
+        return set()
+    return set(wanted) - {m["module"].removeprefix("builtin:") for m in config_of(rendered())["modules"] if m["enabled"]}
+
+
+def new_node(runtime):
+    """A node, with --profile one whose driver is in the chart's pod."""
+    return PodNode(DriverPod(runtime)) if is_wanted() else Node()
+
+
 class DriverPod:
     """The sandbox, for as long as the runtime lives; each start of the driver is a container in it, as kubelet's restarts are."""
 
     def __init__(self, runtime):
         self.runtime = runtime
-        with open(RENDERED, encoding="utf-8") as file:
-            objects = {o["kind"]: o for o in yaml.safe_load_all(file) if o}
-        self.config = yaml.safe_load(objects["ConfigMap"]["data"]["config.yaml"])
+        objects = rendered()
+        self.config = config_of(objects)
         self.spec = objects["DaemonSet"]["spec"]["template"]["spec"]
         [self.container] = self.spec["containers"]
         self.context = self.container["securityContext"]
         self.namespaces = cri.NamespaceOption(
             network=cri.NODE if self.spec["hostNetwork"] else cri.POD, pid=cri.NODE if self.spec["hostPID"] else cri.CONTAINER)
         runtime.import_image(IMAGE, self.container["image"])
+        os.sync()  # a node has pulled it long before its power fails
         pod = Pod("driver", namespace="dra-sriov-driver")
+        for left in runtime.sandboxes_named(pod):  # of another boot, or of the tests before these
+            runtime.remove_sandbox_by_id(left)
         config = cri.PodSandboxConfig(
             metadata=cri.PodSandboxMetadata(name=pod.name, uid=pod.uid, namespace=pod.namespace), log_directory=os.path.dirname(LOG),
             linux=cri.LinuxPodSandboxConfig(security_context=cri.LinuxSandboxSecurityContext(
@@ -74,6 +98,8 @@ class DriverPod:
 
     def start(self, faults, environment):
         self.sandbox.tries += 1
+        while len(self.sandbox.containers) > 1:  # kubelet keeps the last one that has ended
+            self.runtime.call("RemoveContainer", cri.ContainerRequest(container_id=self.sandbox.containers.pop(0)), cri.Nothing)
         given = {e["name"]: FIELDS[e["valueFrom"]["fieldRef"]["fieldPath"]] for e in self.container["env"]} | environment
         config = cri.ContainerConfig(
             metadata=cri.ContainerMetadata(name="plugin", attempt=self.sandbox.tries), image=cri.ImageSpec(image=self.container["image"]),
@@ -82,6 +108,7 @@ class DriverPod:
             linux=cri.LinuxContainerConfig(security_context=self.security()))
         created = self.runtime.call("CreateContainer", cri.CreateContainerRequest(
             pod_sandbox_id=self.sandbox.id, config=config, sandbox_config=self.sandbox.config), cri.CreateContainerResponse)
+        self.sandbox.containers.append(created.container_id)
         self.runtime.call("StartContainer", cri.ContainerRequest(container_id=created.container_id), cri.Nothing)
         process = Process(self.runtime, created.container_id)
         self.check(process.pid)
@@ -118,8 +145,9 @@ class Process:
         return self.returncode
 
     def send_signal(self, number):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, number)
+        if self.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def terminate(self):
         self.send_signal(signal.SIGTERM)
@@ -135,7 +163,7 @@ class PodNode(Node):
     def configure(self, **changes):
         os.makedirs(CONFIG, exist_ok=True)
         with open(f"{CONFIG}/config.yaml", "w", encoding="utf-8") as file:
-            yaml.safe_dump(self.pod.config | {"cluster": f"dir:{CLUSTER}", "verbosity": 4} | changes, file)
+            yaml.safe_dump(self.pod.config | {"cluster": f"dir:{CLUSTER}", "verbosity": 4, "advertise": "all"} | changes, file)
 
     def launch(self, faults=False, **environment):
         self.process = self.pod.start(faults, environment)

@@ -156,8 +156,9 @@ class Node:
         wait_for(registered, lambda: f"the driver's registration\n{self.log()[-3000:]}")
 
     def kill(self):
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
+        process = self.process  # another thread may start the next one at once
+        process.send_signal(signal.SIGKILL)
+        process.wait()
 
     def stop(self):
         """SIGTERM, which must end it cleanly."""

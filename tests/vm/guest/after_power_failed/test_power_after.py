@@ -5,11 +5,12 @@ import json
 import pathlib
 
 import cri_pb2 as cri
+import driver_pod
 import machine
 from conftest import differences
 from containers import Runtime, Sandbox
 from machine import PF0, PF1, vfs
-from node import DATA, LOG, Claim, Node, Pod, container_edits
+from node import DATA, LOG, Claim, Pod, container_edits
 
 
 def leases():
@@ -18,13 +19,14 @@ def leases():
 
 def test_what_was_held_is_had_again_or_given_back(ports):
     before = json.loads(pathlib.Path("/share/out/held.json").read_text(encoding="utf-8"))
-    node = Node()
+    runtime = Runtime().start()
+    node = driver_pod.new_node(runtime)
+    node.configure()
     with open(LOG, "ab") as log:
         log.write(b"--- after the power failed\n")
     held = {key: Claim(c["name"], c["uid"], c["devices"], Pod(*c["pod"])) for key, c in before["claims"].items()}
     assert node.records() == sorted(f"{claim.uid}.json" for claim in held.values())
     assert not [f for f in glob.glob(f"{DATA}/attached/*/*") if before["sandbox"] not in f]
-    runtime = Runtime().start()
     node.start()
     machine_as_booted = differences(vfs(PF0)[0])
     assert not machine_as_booted, "a record of another boot changed a VF"

@@ -6,9 +6,12 @@ import json
 import os
 import pathlib
 
+import pytest
+
+import driver_pod
 from containers import Runtime
 from machine import PF0, PF1, netdev, vfs
-from node import CLUSTER, LOG, Node, Pod
+from node import CLUSTER, LOG, Pod
 
 NETWORK = ({"type": "host-device", "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.57.0.0/24"}]]}},)
 
@@ -21,12 +24,13 @@ def make_cluster_durable():
         os.close(descriptor)
 
 
+@pytest.mark.needs("binding-vfio", "runtime-nri", "netconf-cni")
 def test_claims_are_held(ports):
-    node = Node()
+    runtime = Runtime().start()
+    node = driver_pod.new_node(runtime)
     node.new_cluster()
     node.configure()
     node.network("net1", *NETWORK)
-    runtime = Runtime().start()
     with open(LOG, "ab") as log:
         log.write(b"--- before the power fails\n")
     pod = Pod()

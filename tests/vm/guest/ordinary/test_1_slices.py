@@ -58,6 +58,7 @@ def test_a_vf_without_a_driver_is_published_without_one(driver):
     wait_until_published(driver)
 
 
+@pytest.mark.needs("binding-vfio")
 @pytest.mark.ports_changed
 def test_the_pf_driver_goes_and_comes_back(driver):
     """With a claim held on each port, one of them on vfio-pci: both devices vanish under it."""

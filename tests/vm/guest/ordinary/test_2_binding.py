@@ -13,6 +13,7 @@ from conftest import differences, record
 from machine import PCI, PF0, PF1, VFS, at_pf, group, ip, netdev, vfs, wait_for, write
 from node import KUBELET_PATIENCE, container_edits
 
+pytestmark = pytest.mark.needs("binding-vfio")
 SETTINGS = ("vlan", "7", "qos", "3"), ("trust", "on"), ("spoofchk", "off"), ("max_tx_rate", "50")
 
 
@@ -60,6 +61,7 @@ def test_kubelet_is_restarted(driver):
     assert not differences() and not driver.records()
 
 
+@pytest.mark.needs("vf-state")
 @pytest.mark.ports_changed
 def test_what_an_administrator_has_set_is_there_again(driver):
     vf = vfs(PF0)[2]
@@ -132,6 +134,7 @@ def test_a_device_that_a_process_has_open(driver):
     assert not differences()
 
 
+@pytest.mark.needs("mount-vhost")
 def test_vhost_nodes(driver):
     vf = vfs(PF0)[3]
     subprocess.run(["modprobe", "-r", "vhost_net", "tun"], check=False, stderr=subprocess.DEVNULL)

@@ -10,6 +10,7 @@ from conftest import differences
 from machine import PF0, wait_for, vfs
 from node import CDI, Unreachable
 
+pytestmark = pytest.mark.needs("binding-vfio")
 # Without prepare.state: no module of this node keeps a state of its own. The places of attach and detach: test_5_pods.py.
 PREPARE = ("prepare.fetched", "prepare.planned", "prepare.snapshot", "prepare.intent", "prepare.bind", "prepare.bound",
            "prepare.spec", "prepare.pod_spec", "prepare.committed")

@@ -5,6 +5,8 @@ import random
 import threading
 import time
 
+import pytest
+
 import machine
 from conftest import SEED, differences
 from machine import PF0, PF1, vfs
@@ -44,6 +46,7 @@ class Restarts:
             self.changed.wait_for(lambda: self.generation > generation, timeout=5)
 
 
+@pytest.mark.needs("binding-vfio", "mount-vhost")
 def test_two_hundred_claims_and_kills(driver):
     choice = random.Random(SEED)
     restarted = Restarts()

@@ -17,6 +17,7 @@ from containers import Refused
 from machine import PF0, PF1, VFS, at_pf, ip, netdev, vfs, wait_for
 from node import CDI, CLUSTER, Pod, Unreachable
 
+pytestmark = pytest.mark.needs("vf-state", "binding-vfio", "runtime-nri", "netconf-cni")
 SRIOV_CNI = "/data/driver/sriov"
 PODS, AT_ONCE = 12, 4  # of the random lives
 

@@ -4,6 +4,8 @@ controller and scheduler are those of demo/players.py."""
 import pathlib
 import shutil
 
+import pytest
+
 import machine
 import players
 from conftest import differences
@@ -19,6 +21,7 @@ def bound_to(address):
     return line.split()
 
 
+@pytest.mark.needs("binding-vfio", "mount-vhost")
 def test_vfio_driver(driver, runtime):
     wait_for(driver.devices, "the pool")
     shutil.copy(MANIFEST, CLUSTER)
