@@ -228,6 +228,14 @@ Status make_slice_writer(Driver& driver) {
   return {};
 }
 
+publish::FilterReporter::AppliedFilters applied_filters(const policy::NodeFilters& filters) {
+  publish::FilterReporter::AppliedFilters applied;
+  for (const policy::ResourceFilter& filter : filters.applied) {
+    applied.emplace(filter.uid, filter.generation);
+  }
+  return applied;
+}
+
 Status make_control(Driver& driver) {
   ControlSettings settings;
   settings.driver_name = driver.config.driver_name;
@@ -236,8 +244,10 @@ Status make_control(Driver& driver) {
     driver.events->write(scan_event(error, driver.config.node_name));
   };
   driver.control.emplace(std::move(settings), driver.registry->modules().discovery, driver.log,
-                         driver.metrics,
-                         [&driver](const NodeView& view) { driver.offer->make(view); });
+                         driver.metrics, [&driver](const NodeView& view) {
+                           driver.offer->make(view);
+                           driver.filter_reporter->applied(applied_filters(view.filters));
+                         });
   return {};
 }
 
@@ -257,16 +267,25 @@ Status watch_machine(Driver& driver) {
 
 Status follow_cluster(Driver& driver) {
   const config::Configuration& config = driver.config;
+  publish::FilterReporterSettings reporting;
+  reporting.driver_name = config.driver_name;
+  reporting.node_name = config.node_name;
+  driver.filter_reporter.emplace(std::move(reporting), *driver.cluster, driver.log);
   driver.followers.emplace(
       *driver.cluster, *driver.control, *driver.slices,
-      FilterFollower::Voices{driver.log, driver.metrics, event_sink(driver)},
+      FilterFollower::Voices{driver.log, driver.metrics, event_sink(driver),
+                             [&reporter = *driver.filter_reporter](auto filters) {
+                               reporter.seen(std::move(filters));
+                             }},
       Followers::Names{config.driver_name, config.node_name, config.namespace_});
   driver.followers->start();
   return {};
 }
 
 void unfollow_cluster(Driver& driver) {
+  driver.cluster->end_calls_by(Deadline::after(milliseconds(0)));  // nobody is interested any more
   driver.followers->stop();
+  driver.filter_reporter->stop();
 }
 
 /// A pod's network is attached through a runtime-hooks module; without one no claim may count on it.

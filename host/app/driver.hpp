@@ -32,6 +32,7 @@
 #include "host/pod/sandbox_gate.hpp"
 #include "host/publish/claim_reporter.hpp"
 #include "host/publish/event_writer.hpp"
+#include "host/publish/filter_reporter.hpp"
 #include "host/publish/slice_writer.hpp"
 #include "host/status/status_server.hpp"
 #include "host/telemetry/metrics.hpp"
@@ -76,6 +77,7 @@ struct Driver {
   std::atomic<bool> slices_published{false};
   std::optional<publish::SliceWriter> slices;
   std::optional<Control> control;
+  std::optional<publish::FilterReporter> filter_reporter;
   std::optional<Followers> followers;
   std::optional<claim::Attacher> attacher;
   std::optional<claim::WorkQueue> queue;

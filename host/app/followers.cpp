@@ -82,6 +82,7 @@ void FilterFollower::replaced(const std::vector<Json>& objects) {
   resumed();
   Filters filters;
   invalid_.clear();
+  states_.clear();
   for (const Json& object : objects) put(object, filters_, filters);
   filters_ = std::move(filters);
   hand_over();
@@ -95,6 +96,7 @@ void FilterFollower::changed(const Json& object) {
 void FilterFollower::removed(const Json& object) {
   filters_.erase(name_of(object));
   invalid_.erase(name_of(object));
+  states_.erase(name_of(object));
   hand_over();
 }
 
@@ -104,6 +106,7 @@ void FilterFollower::failed(const Error& error) {
   if (missing) {
     filters_.clear();
     invalid_.clear();
+    states_.clear();
   }
   // Devices are of use without names; what was known before the right was taken away stays.
   if (missing || (forbidden && !handed_over_)) hand_over();
@@ -115,6 +118,7 @@ void FilterFollower::failed(const Error& error) {
 
 void FilterFollower::put(const Json& object, const Filters& known, Filters& filters) {
   const std::string name = name_of(object);
+  publish::FilterState& state = states_[name] = publish::filter_state(object);
   auto filter = policy::decode_resource_filter(object, driver_name_);
   if (filter) {
     filters.insert_or_assign(name, *std::move(filter));
@@ -129,6 +133,7 @@ void FilterFollower::put(const Json& object, const Filters& known, Filters& filt
   } else {
     filters.erase(name);
   }
+  state.error = error.to_string();
   voices_.log.warning(error);
   const std::string key = text_at(object, "/metadata/namespace") + "/" + name;
   invalid_.insert_or_assign(name, policy::NodeFilters::LeftOut{key, error.to_string()});
@@ -143,6 +148,10 @@ void FilterFollower::hand_over() {
   std::vector<policy::NodeFilters::LeftOut> invalid;
   invalid.reserve(invalid_.size());
   for (const auto& [name, left_out] : invalid_) invalid.push_back(left_out);
+  std::vector<publish::FilterState> states;
+  states.reserve(states_.size());
+  for (const auto& [name, state] : states_) states.push_back(state);
+  voices_.filters(std::move(states));
   handed_over_ = true;
   control_.set_filters(std::move(filters), std::move(invalid));
 }

@@ -4,15 +4,18 @@
 // its slices. Owned by app/; each observer runs on its collection's thread.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "host/app/control.hpp"
 #include "host/cluster/cluster_api.hpp"
 #include "host/cluster/reflector.hpp"
 #include "host/publish/event_object.hpp"
+#include "host/publish/filter_status.hpp"
 #include "host/publish/slice_writer.hpp"
 #include "host/telemetry/log.hpp"
 #include "host/telemetry/metrics.hpp"
@@ -51,6 +54,8 @@ class FilterFollower final : public cluster::ReflectorObserver {
     telemetry::Log& log;
     telemetry::Metrics& metrics;
     publish::EventSink events;
+    /// Told the state of all filters at each change of one.
+    std::function<void(std::vector<publish::FilterState>)> filters;
   };
   FilterFollower(Control& control, Voices voices, std::string driver_name, std::string node_name)
       : control_(control),
@@ -78,6 +83,7 @@ class FilterFollower final : public cluster::ReflectorObserver {
   const std::string node_name_;
   Filters filters_;
   std::map<std::string, policy::NodeFilters::LeftOut> invalid_;  ///< by name
+  std::map<std::string, publish::FilterState> states_;           ///< by name
   bool handed_over_ = false;
   std::string last_failure_;
 };

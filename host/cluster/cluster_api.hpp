@@ -115,7 +115,8 @@ class ClusterApi {
   [[nodiscard]] virtual Status remove(const Resource& resource, const ObjectKey& key,
                                       const Preconditions& preconditions, Deadline deadline) = 0;
   /// Server-side apply of the status subresource with force: `object` holds apiVersion, kind, metadata {namespace, name,
-  /// uid} and the whole of what `field_manager` owns below `status`.
+  /// uid} and the whole of what `field_manager` owns below `status`. ABORTED when metadata.resourceVersion is given and
+  /// stale.
   [[nodiscard]] virtual Result<Json> apply_status(const Resource& resource, const Json& object,
                                                   std::string_view field_manager,
                                                   Deadline deadline) = 0;

@@ -187,6 +187,10 @@ Status decode_metadata(const Json& metadata, ResourceFilter& filter) {
       *target = value->get<std::string>();
     }
   }
+  if (const Json* value = member(metadata, "generation")) {
+    if (!value->is_number_integer()) return wrong_type("metadata.generation", "a number", *value);
+    filter.generation = value->get<std::int64_t>();
+  }
   return {};
 }
 

@@ -57,6 +57,7 @@ struct ResourceFilter {
   std::string namespace_;
   std::string name;
   std::string uid;                      ///< may be empty
+  std::int64_t generation = 0;          ///< of the spec; 0 = the cluster counts none
   std::optional<std::int64_t> created;  ///< metadata.creationTimestamp, Unix seconds
   Labels node_selector;                 ///< all must be on the node; empty = every node
   std::vector<FilterConfig> configs;

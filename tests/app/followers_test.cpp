@@ -41,7 +41,8 @@ class FollowersTest : public testing::Test {
 
   FilterFollower filter_follower() {
     return {*control_,
-            {log_, metrics_, [this](publish::Event event) { events_.push_back(std::move(event)); }},
+            {log_, metrics_, [this](publish::Event event) { events_.push_back(std::move(event)); },
+             [this](std::vector<publish::FilterState> filters) { states_ = std::move(filters); }},
             "sriovnetwork.openshift.io",
             "worker-1"};
   }
@@ -66,7 +67,8 @@ class FollowersTest : public testing::Test {
   std::optional<std::vector<std::string>> names_
       DRASRIOV_GUARDED_BY(mutex_);  ///< of the last output
   std::optional<Control> control_;
-  std::vector<publish::Event> events_;  ///< of the follower, told on the test's thread
+  std::vector<publish::Event> events_;        ///< of the follower, told on the test's thread
+  std::vector<publish::FilterState> states_;  ///< told last
 };
 
 TEST_F(FollowersTest, FiltersComeChangeAndGo) {
@@ -80,6 +82,31 @@ TEST_F(FollowersTest, FiltersComeChangeAndGo) {
   EXPECT_TRUE(applied({"a=three"}));
   follower.replaced({filter_object("c", "four")});
   EXPECT_TRUE(applied({"c=four"}));
+}
+
+TEST_F(FollowersTest, TheStateOfAllFiltersIsTold) {
+  FilterFollower follower = filter_follower();
+  Json first = filter_object("a", "one");
+  first["metadata"]["generation"] = 3;
+  first["metadata"]["resourceVersion"] = "17";
+  Json bad = filter_object("bad", "two");
+  bad["spec"]["confgs"] = 1;
+  follower.replaced({first, bad});
+  ASSERT_EQ(states_.size(), 2U);
+  EXPECT_EQ(states_[0], (publish::FilterState{"ns", "a", "uid-of-a", "17", 3, "", {}}));
+  EXPECT_NE(states_[1].error.find("confgs"), std::string::npos) << states_[1].error;
+  first["status"]["conditions"] = {
+      {{"type", "Accepted"}, {"status", "True"}, {"observedGeneration", 3}}};
+  follower.changed(first);
+  ASSERT_EQ(states_.size(), 2U);
+  EXPECT_EQ(states_[0].accepted, (publish::Accepted{true, 3, ""}));
+  follower.changed(filter_object("bad", "two"));
+  EXPECT_EQ(states_.at(1).error, "") << "mended";
+  follower.removed(first);
+  ASSERT_EQ(states_.size(), 1U);
+  EXPECT_EQ(states_[0].name, "bad");
+  follower.failed(Error(Code::kNotFound, "list sriovresourcefilters: not served"));
+  EXPECT_TRUE(states_.empty());
 }
 
 TEST_F(FollowersTest, AFilterThatCannotBeReadIsLeftOutAndNamed) {

@@ -60,6 +60,41 @@ def test_refused(cluster, nodes, spec, says):
     assert answer.status in (400, 422) and says in answer.message, answer
 
 
+def status_of(made, **condition):
+    """What a driver applies: tests/publish/filter_reporter_test.cpp has the same object."""
+    metadata = {key: made["metadata"][key] for key in ("namespace", "name", "uid", "resourceVersion")}
+    return {"apiVersion": f"{DRIVER}/v1alpha1", "kind": "SriovResourceFilter", "metadata": metadata, "status": {"conditions": [
+        {"type": "Accepted", "status": "True", "observedGeneration": 1, "reason": "Applied", "message": "m",
+         "lastTransitionTime": "2026-01-02T03:04:05Z"} | condition]}}
+
+
+def test_a_driver_tells_and_a_slower_one_is_refused(cluster, nodes):
+    path = PATH.split("?", maxsplit=1)[0]
+    apply = f"{path}/told/status?fieldManager={DRIVER}&force=true"
+    first, second = (node.caller() for node in nodes[:2])
+    made = cluster.admin.create(path, {"apiVersion": f"{DRIVER}/v1alpha1", "kind": "SriovResourceFilter",
+                                       "metadata": {"name": "told"}, "spec": {"configs": []}})
+    try:
+        for wrong in ({"status": "true"}, {"reason": ""}, {"lastTransitionTime": "now"}, {"observedGeneration": -1}):
+            assert first.ask("PATCH", apply, status_of(made, **wrong), "application/apply-patch+yaml").status == 422, wrong
+        answer = first.ask("PATCH", apply, status_of(made), "application/apply-patch+yaml")
+        assert answer.status == 200, answer
+        refused = second.ask("PATCH", apply, status_of(made, message="by another"), "application/apply-patch+yaml")
+        assert refused.status == 409 and "has been modified" in refused.message, refused
+        # The status is all that a driver may write, and writing it changes no generation.
+        stolen = status_of(cluster.admin.get(f"{path}/told")) | {"spec": {"configs": [{"resourceName": "mine"}]}}
+        assert first.ask("PATCH", f"{path}/told?fieldManager={DRIVER}&force=true", stolen, "application/apply-patch+yaml").status == 403
+        assert first.ask("PATCH", apply, stolen, "application/apply-patch+yaml").status == 200
+        now = cluster.admin.get(f"{path}/told")
+        assert now["spec"] == {"configs": []} and now["metadata"]["generation"] == 1
+        assert now["status"]["conditions"][0]["message"] == "m"
+        cluster.kubectl("-n", NAMESPACE, "wait", "srf/told", "--for=condition=Accepted", "--timeout=10s")
+        row = cluster.kubectl("get", "srf", "-n", NAMESPACE).splitlines()
+        assert "True" in next(line for line in row if line.startswith("told"))
+    finally:
+        cluster.admin.ask("DELETE", f"{path}/told")
+
+
 def test_what_kubectl_shows(cluster, nodes):
     body = {"apiVersion": f"{DRIVER}/v1alpha1", "kind": "SriovResourceFilter", "metadata": {"name": "shown"},
             "spec": {"configs": [{"resourceName": "eth0_resource"}, {"resourceName": "eth1_resource"}]}}
@@ -68,6 +103,7 @@ def test_what_kubectl_shows(cluster, nodes):
     try:
         table = cluster.kubectl("get", "srf", "-n", NAMESPACE)
         assert table.splitlines()[0].split()[:2] == ["NAME", "RESOURCES"]
+        assert "ACCEPTED" in table.splitlines()[0]
         assert "eth0_resource" in table
     finally:
         cluster.admin.ask("DELETE", f"{path}/shown")

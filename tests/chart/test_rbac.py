@@ -68,6 +68,8 @@ FORBIDDEN = [
     ("POST", f"{RESOURCE}/deviceclasses"),
     ("POST", f"/apis/{DRIVER}/v1alpha1/namespaces/{NAMESPACE}/sriovresourcefilters"),
     ("DELETE", f"/apis/{DRIVER}/v1alpha1/namespaces/{NAMESPACE}/sriovresourcefilters/any"),
+    ("PATCH", f"/apis/{DRIVER}/v1alpha1/namespaces/{NAMESPACE}/sriovresourcefilters/any"),
+    ("PUT", f"/apis/{DRIVER}/v1alpha1/namespaces/{NAMESPACE}/sriovresourcefilters/any/status"),
     ("DELETE", "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/sriov-dra-driver-sriov-own-node"),
 ]
 

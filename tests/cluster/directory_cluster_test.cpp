@@ -391,6 +391,14 @@ TEST_F(DirectoryClusterTest, StatusIsWrittenBackIntoItsDocument) {
                 .error()
                 .code());
 
+  wrong = apply;
+  wrong["metadata"]["resourceVersion"] = "1";
+  EXPECT_EQ(Code::kAborted,
+            cluster_->apply_status(resource_claims(), wrong, "d.example.com", Deadline::infinite())
+                .error()
+                .code());
+
+  apply["metadata"]["resourceVersion"] = (*applied)["metadata"]["resourceVersion"];
   apply["status"]["devices"] = Json::array();
   const auto cleared =
       cluster_->apply_status(resource_claims(), apply, "d.example.com", Deadline::infinite());

@@ -216,6 +216,20 @@ class Recorder:
         call("POST", FILTERS, sriov_filter("bad", [{"numaNodes": [0]}]))
         call("GET", FILTERS + "?limit=500")
         self.keep("filters", "filters: made, refused by a rule, refused for a type, listed")
+        good = setup("GET", f"{FILTERS}/good")
+        status = f"{FILTERS}/good/status?fieldManager={DRIVER}&force=true"
+
+        def told(**metadata):
+            return {"apiVersion": f"{DRIVER}/v1alpha1", "kind": "SriovResourceFilter",
+                    "metadata": {"name": "good", "namespace": "dra-sriov-driver", "uid": good["metadata"]["uid"],
+                                 "resourceVersion": good["metadata"]["resourceVersion"]} | metadata,
+                    "status": {"conditions": [{"type": "Accepted", "status": "True", "observedGeneration": 1, "reason": "Applied",
+                                               "message": f"applied first on node {NODE}",
+                                               "lastTransitionTime": "2026-01-02T15:04:05Z"}]}}
+        call("PATCH", status, told(), content_type=APPLY)
+        self.keep("filter-status", "a filter's status, applied")
+        call("PATCH", status, told(), content_type=APPLY)
+        self.keep("filter-status-stale", "the same by a second driver, which has not seen it yet")
 
     def events(self):
         call, setup = self.server.call, self.server.setup

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """SriovResourceFilter objects, made by an administrator, seen by the scheduler as resourceName."""
+import copy
 import time
 
 import pytest
@@ -63,6 +64,46 @@ def test_of_two_filters_the_older_wins_and_the_newer_is_told(api, node):
 
     api.delete_filter("b-older")
     names_are(api, lambda n: n[first] == "newer", "the newer filter's name when the older is gone")
+
+
+def acceptance(api, name):
+    """The condition Accepted of the filter, if it has one."""
+    return next((c for c in api.get_filter(name).get("status", {}).get("conditions", []) if c["type"] == "Accepted"), None)
+
+
+def accepted_as(api, name, status, generation):
+    def is_so():
+        condition = acceptance(api, name)
+        return condition and (condition["status"], condition["observedGeneration"]) == (status, generation) and condition
+    return wait_for(is_so, f"filter {name} with Accepted {status} for generation {generation}")
+
+
+def test_a_filter_that_a_node_applies_is_accepted(api, node):
+    api.create_filter("elsewhere", ALL, {"rack": "none has it"})
+    api.create_filter("here", ALL)
+    condition = accepted_as(api, "here", "True", 1)
+    assert (condition["reason"], condition["message"]) == ("Applied", f"applied first on node {NODE}")
+    api.change_filter("here", [{"resourceName": "changed"}])
+    changed = accepted_as(api, "here", "True", 2)
+    assert changed["lastTransitionTime"] == condition["lastTransitionTime"], "it has been accepted since then"
+
+    # Nothing more is written: not by this driver, which sees its own status come back, and not by the next one.
+    version = api.get_filter("here")["metadata"]["resourceVersion"]
+    node.stop()
+    node.start()
+    api.create_filter("later", [{"resourceName": "later"}])
+    accepted_as(api, "later", "True", 1)
+    assert api.get_filter("here")["metadata"]["resourceVersion"] == version
+    assert acceptance(api, "elsewhere") is None, "no node has applied it"
+
+
+def test_without_the_right_to_tell_filters_work_all_the_same(api, driver):
+    with api.without_rule("sriovresourcefilters/status"):
+        made = driver(vfs=8).start()
+        api.create_filter("one", ALL)
+        names_are(api, lambda n: len(n) == 8 and set(n.values()) == {"all"}, "the names")
+        wait_for(lambda: "status of SriovResourceFilter" in made.log(), "a line about the status")
+    assert acceptance(api, "one") is None
 
 
 def test_labels_of_the_node_choose_filters(api, node):
@@ -137,7 +178,37 @@ def test_a_filter_older_than_the_schema_keeps_what_was_there(api, node):
         api.extensions.patch_custom_resource_definition(definition, {"spec": {"versions": strict_versions}})
     wait_for(lambda: [e for e in api.events_of("SriovResourceFilter", "bad") if e.type == "Warning"
                       and "resourceName" in e.note], "a Warning event that names the field")
+    # The server itself cannot apply anything to an object of the wrong types.
+    wait_for(lambda: "failed to create typed live object" in node.log(), "a line about the status")
+    assert acceptance(api, "bad") is None
     assert api.resource_names()[first] == "good"
+
+
+def test_a_filter_newer_than_the_driver_is_not_accepted(api, driver):
+    """The definition of a later version is there before the node's driver is. (A watch that has begun before goes on without
+    the fields that are new.)"""
+    definition = f"sriovresourcefilters.{DRIVER}"
+    versions = api.client.sanitize_for_serialization(api.extensions.read_custom_resource_definition(definition))["spec"]["versions"]
+    later = copy.deepcopy(versions)
+    spec = later[0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    spec["configs"]["items"]["properties"]["weight"] = {"type": "integer"}
+    try:
+        api.extensions.patch_custom_resource_definition(definition, {"spec": {"versions": later}})
+
+        def kept():
+            api.create_filter("later", [{"resourceName": "all", "weight": 1}])
+            if "weight" in api.get_filter("later")["spec"]["configs"][0]:
+                return True
+            api.delete_filter("later")
+            return False
+        wait_for(kept, "the later definition")
+        driver(vfs=8).start()
+        condition = accepted_as(api, "later", "False", 1)
+        assert condition["reason"] == "Invalid" and "weight: unknown key" in condition["message"]
+        api.change_filter("later", ALL)
+        accepted_as(api, "later", "True", 2)
+    finally:
+        api.extensions.patch_custom_resource_definition(definition, {"spec": {"versions": versions}})
 
 
 def told_on_the_node(api, text):

@@ -27,9 +27,15 @@ class RecordingApi final : public cluster::ClusterApi {
  public:
   Result<Json> apply_status(const cluster::Resource& /*resource*/, const Json& object,
                             std::string_view manager, Deadline /*deadline*/) override {
+    {
+      const MutexLock lock(mutex_);
+      applied_ = object;
+    }
+    const Json& status = object["status"];
+    const Json& teller = status.contains("devices") ? status["devices"][0] : status;
     return write("apply by " + std::string(manager) + " " +
                      object["metadata"]["name"].get<std::string>() + " " +
-                     object["status"]["devices"][0]["conditions"][0]["status"].get<std::string>(),
+                     teller["conditions"][0]["status"].get<std::string>(),
                  object);
   }
   Result<Json> create(const cluster::Resource& resource, const Json& object,
@@ -73,6 +79,11 @@ class RecordingApi final : public cluster::ClusterApi {
     const MutexLock lock(mutex_);
     errors_.push_back(code);
   }
+  /// What was applied last, whatever came of it.
+  [[nodiscard]] Json applied() {
+    const MutexLock lock(mutex_);
+    return applied_;
+  }
   /// What get() answers.
   void store(Json object) {
     const MutexLock lock(mutex_);
@@ -115,6 +126,7 @@ class RecordingApi final : public cluster::ClusterApi {
   std::function<void()> during_next_ DRASRIOV_GUARDED_BY(mutex_);
   std::deque<Code> errors_ DRASRIOV_GUARDED_BY(mutex_);
   Json stored_ DRASRIOV_GUARDED_BY(mutex_);
+  Json applied_ DRASRIOV_GUARDED_BY(mutex_);
 };
 
 class QuietLog final : public telemetry::Log {

@@ -428,6 +428,10 @@ Result<Json> DirectoryCluster::Impl::apply_status(const Resource& resource, cons
   if (metadata.contains("uid") && metadata["uid"] != (*stored)["metadata"]["uid"]) {
     return Error(Code::kAborted, what + ": the object was replaced (uid differs)");
   }
+  if (metadata.contains("resourceVersion") &&
+      metadata["resourceVersion"] != (*stored)["metadata"]["resourceVersion"]) {
+    return Error(Code::kAborted, what + ": the object has changed (resourceVersion differs)");
+  }
   const Json applied = object.value("status", Json::object());
   if (applied.contains("devices")) {
     if (auto checked = check_devices(applied["devices"], *stored, what); !checked)

@@ -95,6 +95,8 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"crd-absent", Code::kNotFound, "404 page not found"},
         Refusal{"apply-absent", Code::kNotFound, "not found"},
         Refusal{"apply-unallocated", Code::kInvalidArgument, "must be an allocated device"},
+        // Another driver was faster.
+        Refusal{"filter-status-stale", Code::kAborted, "the object has been modified"},
         // Another claim of the same name: as a conflict, for nobody has made a mistake.
         Refusal{"apply-other-uid", Code::kAborted, "field is immutable"}));
 

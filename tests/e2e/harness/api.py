@@ -136,6 +136,9 @@ class Api:
             "apiVersion": f"{DRIVER}/v1alpha1", "kind": "SriovResourceFilter", "metadata": {"name": name},
             "spec": {"nodeSelector": node_selector or {}, "configs": configs}})
 
+    def get_filter(self, name):
+        return self.custom.get_namespaced_custom_object(DRIVER, "v1alpha1", NAMESPACE, "sriovresourcefilters", name)
+
     def change_filter(self, name, configs):
         self.custom.patch_namespaced_custom_object(DRIVER, "v1alpha1", NAMESPACE, "sriovresourcefilters", name,
                                                    {"spec": {"configs": configs}})
