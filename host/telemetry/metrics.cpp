@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "host/telemetry/help.hpp"
+
 namespace drasriov::telemetry {
 namespace {
 
@@ -17,6 +19,14 @@ bool is_metric_name(std::string_view name) {
 std::string number(double value) {
   std::array<char, 32> text{};
   const auto end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;
+  return {text.data(), end};
+}
+
+/// A bucket's: it is a label's value, and those who ask for le="0.0005" want to find it.
+std::string bound_text(double value) {
+  std::array<char, 32> text{};
+  const auto end =
+      std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed).ptr;
   return {text.data(), end};
 }
 
@@ -93,6 +103,8 @@ std::string Metrics::text() const {
   std::string out;
   for (const auto& [name, family] : families_) {
     constexpr std::array<std::string_view, 3> kKinds = {"counter", "gauge", "histogram"};
+    if (const auto help = help_of(name); !help.empty())
+      out.append("# HELP ").append(name).append(" ").append(help).append("\n");
     out.append("# TYPE ")
         .append(name)
         .append(" ")
@@ -111,7 +123,7 @@ std::string Metrics::text() const {
       std::uint64_t total = 0;
       for (std::size_t i = 0; i < series.counts.size(); ++i) {
         total += series.counts[i];
-        const std::string bound = i < kBuckets.size() ? number(kBuckets[i]) : "+Inf";
+        const std::string bound = i < kBuckets.size() ? bound_text(kBuckets[i]) : "+Inf";
         line("_bucket", label_text(family.label_names, values, bound), std::to_string(total));
       }
       line("_sum", labels, number(series.value));

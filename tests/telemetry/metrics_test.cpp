@@ -38,12 +38,24 @@ TEST_F(MetricsTest, AHistogramCountsCumulatively) {
   metrics_.histogram_observe("scan_seconds", {}, 0.3);
   metrics_.histogram_observe("scan_seconds", {}, 1000);
   const std::string text = metrics_.text();
-  EXPECT_NE(text.find("scan_seconds_bucket{le=\"5e-04\"} 0\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("scan_seconds_bucket{le=\"0.0005\"} 0\n"), std::string::npos) << text;
   EXPECT_NE(text.find("scan_seconds_bucket{le=\"0.001\"} 1\n"), std::string::npos) << text;
   EXPECT_NE(text.find("scan_seconds_bucket{le=\"0.5\"} 2\n"), std::string::npos) << text;
   EXPECT_NE(text.find("scan_seconds_bucket{le=\"30\"} 2\n"), std::string::npos) << text;
   EXPECT_NE(text.find("scan_seconds_bucket{le=\"+Inf\"} 3\n"), std::string::npos) << text;
   EXPECT_NE(text.find("scan_seconds_count 3\n"), std::string::npos) << text;
+}
+
+TEST_F(MetricsTest, SaysWhatASeriesIs) {
+  metrics_.gauge_set("drasriov_devices_held", {}, 3);
+  metrics_.counter_add("drasriov_module_acme_resets_total", {}, 1);
+  EXPECT_EQ(metrics_.text(),
+            "# HELP drasriov_devices_held Devices that claims hold.\n"
+            "# TYPE drasriov_devices_held gauge\n"
+            "drasriov_devices_held 3\n"
+            "# HELP drasriov_module_acme_resets_total A module's own, see its documentation.\n"
+            "# TYPE drasriov_module_acme_resets_total counter\n"
+            "drasriov_module_acme_resets_total 1\n");
 }
 
 TEST_F(MetricsTest, RefusesAnotherKindOrOtherLabelsAndSaysSoOnce) {
