@@ -26,19 +26,28 @@ def foreign(group, kind, plural, schema):
 
 NETWORK_DEFINITIONS = foreign("k8s.cni.cncf.io", "NetworkAttachmentDefinition", "network-attachment-definitions", {
     "properties": {"spec": {"type": "object", "properties": {"config": {"type": "string"}}}}})
-# Of the Prometheus operator: what a ServiceMonitor of the chart may have.
-MONITORS = foreign("monitoring.coreos.com", "ServiceMonitor", "servicemonitors", {
-    "required": ["spec"], "properties": {"spec": {
-        "type": "object", "required": ["endpoints", "selector"], "properties": {
-            "namespaceSelector": {"type": "object", "properties": {
-                "matchNames": {"type": "array", "items": {"type": "string"}}}},
-            "selector": {"type": "object", "properties": {
-                "matchLabels": {"type": "object", "additionalProperties": {"type": "string"}}}},
-            "endpoints": {"type": "array", "items": {"type": "object", "properties": {
-                **{name: {"type": "string"} for name in ("port", "path", "interval", "scrapeTimeout")},
-                "relabelings": {"type": "array", "items": {"type": "object", "properties": {
-                    "sourceLabels": {"type": "array", "items": {"type": "string"}},
-                    "targetLabel": {"type": "string"}, "replacement": {"type": "string"}}}}}}}}}}})
+TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
+# Of the Prometheus operator: what a ServiceMonitor and a PrometheusRule of the chart may have.
+MONITORING = [
+    foreign("monitoring.coreos.com", "ServiceMonitor", "servicemonitors", {
+        "required": ["spec"], "properties": {"spec": {
+            "type": "object", "required": ["endpoints", "selector"], "properties": {
+                "namespaceSelector": {"type": "object", "properties": {
+                    "matchNames": {"type": "array", "items": {"type": "string"}}}},
+                "selector": {"type": "object", "properties": {"matchLabels": TEXTS}},
+                "endpoints": {"type": "array", "items": {"type": "object", "properties": {
+                    **{name: {"type": "string"} for name in ("port", "path", "interval", "scrapeTimeout")},
+                    "relabelings": {"type": "array", "items": {"type": "object", "properties": {
+                        "sourceLabels": {"type": "array", "items": {"type": "string"}},
+                        "targetLabel": {"type": "string"}, "replacement": {"type": "string"}}}}}}}}}}}),
+    foreign("monitoring.coreos.com", "PrometheusRule", "prometheusrules", {
+        "required": ["spec"], "properties": {"spec": {
+            "type": "object", "properties": {"groups": {"type": "array", "items": {
+                "type": "object", "required": ["name"], "properties": {
+                    "name": {"type": "string"},
+                    "rules": {"type": "array", "items": {"type": "object", "required": ["expr"], "properties": {
+                        **{name: {"type": "string"} for name in ("alert", "expr", "for")},
+                        "labels": TEXTS, "annotations": TEXTS}}}}}}}}}})]
 
 
 class Answer:
@@ -113,10 +122,12 @@ class Cluster:
     def define_monitors(self):
         """As the Prometheus operator's installation does; once."""
         definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-        if self.admin.ask("GET", f"{definitions}/{MONITORS['metadata']['name']}").status != 200:
-            self.admin.create(definitions, MONITORS)
-        wait_for(lambda: self.admin.ask("GET", f"/apis/monitoring.coreos.com/v1/namespaces/{NAMESPACE}/servicemonitors")
-                 .status == 200, "the definition of monitors")
+        for definition in MONITORING:
+            plural = definition["spec"]["names"]["plural"]
+            if self.admin.ask("GET", f"{definitions}/{definition['metadata']['name']}").status != 200:
+                self.admin.create(definitions, definition)
+            wait_for(lambda plural=plural: self.admin.ask("GET", f"/apis/monitoring.coreos.com/v1/namespaces/{NAMESPACE}/{plural}")
+                     .status == 200, f"the definition of {plural}")
 
     def kubectl(self, *arguments, text=None):
         done = subprocess.run(

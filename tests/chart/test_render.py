@@ -210,6 +210,54 @@ def test_the_monitor_leaves_times_to_prometheus(chart):
     assert set(monitor["spec"]["endpoints"][0]) == {"port", "path", "relabelings"}
 
 
+DURATIONS = [("10s", "30s"), ("60s", "1m"), ("1m", "60000ms"), ("08s", "9s"), ("1h29m", "1h30m"), ("6d", "1w"), ("5s", ""), ("", "5s"), ("", "")]
+
+
+@pytest.mark.parametrize("timeout, interval", DURATIONS)
+def test_a_timeout_within_the_interval_is_taken(chart, timeout, interval):
+    monitor = chart.render({"metrics": {"enabled": True, "serviceMonitor": {
+        "enabled": True, "scrapeTimeout": timeout, "interval": interval}}}).of("ServiceMonitor")
+    [endpoint] = monitor["spec"]["endpoints"]
+    assert (endpoint.get("scrapeTimeout", ""), endpoint.get("interval", "")) == (timeout, interval)
+
+
+@pytest.mark.parametrize("timeout, interval", [(longer, shorter) for shorter, longer in DURATIONS if shorter and longer and (
+    shorter, longer) not in (("60s", "1m"), ("1m", "60000ms"))] + [("61s", "1m"), ("1500ms", "1s"), ("010s", "9s"), ("1y", "52w")])
+def test_a_timeout_longer_than_the_interval_is_refused(chart, timeout, interval):
+    """The operator would refuse the ServiceMonitor, and helm would have been content."""
+    with pytest.raises(Refused, match=f"metrics.serviceMonitor.scrapeTimeout is {timeout}, longer than the interval of {interval}: "):
+        chart.render({"metrics": {"enabled": True, "serviceMonitor": {
+            "enabled": True, "scrapeTimeout": timeout, "interval": interval}}})
+
+
+def test_the_rules_are_the_files(chart):
+    """For the release: its namespace and its Service's name. All but those that are left out."""
+    file = (FOLDER / "files/alerts.yaml").read_text(encoding="utf-8")
+    objects = chart.render({"fullnameOverride": "net", "metrics": {"prometheusRule": {"disabled": ["SriovScansFail"]}}}, files=[METRICS],
+                           namespace="vf-net")
+    rule, service = objects.of("PrometheusRule"), objects.of("Service", "-metrics")
+    namespace, job = service["metadata"]["namespace"], service["metadata"]["name"]
+    assert (rule["metadata"]["namespace"], namespace, job) == ("vf-net", "vf-net", "net-metrics")
+    assert rule["metadata"]["labels"]["release"] == "kube-prometheus-stack"
+    expected = yaml.safe_load(file.replace('namespace="dra-sriov-driver"', f'namespace="{namespace}"')
+                              .replace('job="sriov-dra-dra-driver-sriov-metrics"', f'job="{job}"'))
+    [group] = expected["groups"]
+    group["rules"] = [r for r in group["rules"] if r["alert"] != "SriovScansFail"]
+    assert rule["spec"] == expected
+    assert "dra-sriov-driver" not in str(rule["spec"])
+
+
+def test_rules_are_off(chart):
+    assert "PrometheusRule" not in chart.render({"metrics": {"enabled": True, "serviceMonitor": {"enabled": True}}}).kinds()
+
+
+def test_every_alert_may_be_left_out():
+    schema = yaml.safe_load((FOLDER / "values.schema.json").read_text(encoding="utf-8"))
+    names = schema["properties"]["metrics"]["properties"]["prometheusRule"]["properties"]["disabled"]["items"]["enum"]
+    [group] = yaml.safe_load((FOLDER / "files/alerts.yaml").read_text(encoding="utf-8"))["groups"]
+    assert names == [rule["alert"] for rule in group["rules"]]
+
+
 # Builtin modules → hostPID and the capabilities of the minimal profile. docs/security.md gives the reasons.
 PERMISSIONS = [
     (modules("discovery-sysfs", "cdi"), False, ["NET_ADMIN"]),
@@ -352,6 +400,9 @@ REFUSED = [
     ({"metrics": {"serviceMonitor": {"scrapeTimeout": "1 s"}}}, "scrapeTimeout"),
     ({"metrics": {"serviceMonitor": {"labels": {"a": 1}}}}, "labels"),
     ({"metrics": {"serviceMonitor": {"namespace": "x"}}}, "namespace"),
+    ({"metrics": {"prometheusRule": {"disabled": ["SriovDriverUp"]}}}, "disabled"),
+    ({"metrics": {"prometheusRule": {"labels": {"a": 1}}}}, "labels"),
+    ({"metrics": {"prometheusRule": {"rules": []}}}, "rules"),
     ({"driver": {"name": "Bad_Name"}}, "name"),
     ({"driver": {"advertise": "some"}}, "advertise"),
     ({"driver": {"netAttachDefNamespaces": ["a/b"]}}, "netAttachDefNamespaces"),
@@ -368,6 +419,7 @@ REFUSED = [
     ({"modules": modules("discovery-sysfs", "netconf-cni", "cdi")}, "nothing tells it of pods"),
     ({"kubeletPlugin": {"hostPID": False}}, "need the node's processes"),
     ({"metrics": {"serviceMonitor": {"enabled": True}}}, "nothing would answer it; set metrics.enabled"),
+    ({"metrics": {"enabled": True, "prometheusRule": {"enabled": True}}}, "the rules look for its job and its label node"),
     ({"metrics": {"enabled": True, "port": 51516}}, "are both 51516; give them different ports"),
 ]
 

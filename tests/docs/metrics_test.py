@@ -1,24 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of docs/metrics.md are the series that the code makes, with their kinds and labels; its alerts use no others."""
+"""The tables of docs/metrics.md are the series that the code makes, with their kinds, labels and bounds; the chart's alerts use no others."""
 import re
 import sys
 import unittest
 from pathlib import Path
 
-import yaml
-
 ROOT = Path(sys.argv.pop(1))
-PAGE = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
+sys.path.insert(0, str(ROOT / "tests/tools"))
+from metrics_page import alerts, page_alerts, page_bounds, page_series  # noqa: E402 - a folder that other tests use as well
+
 KINDS = {"counter_add": "counter", "gauge_set": "gauge", "histogram_observe": "histogram"}
 # Of Prometheus, and of the chart's ServiceMonitor.
 FOREIGN_SERIES, FOREIGN_LABELS = {"up"}, {"node", "namespace", "job", "le"}
-
-
-def page_series():
-    """Name → kind and labels."""
-    rows = re.findall(r"^\| `(drasriov_\w+)` \| (\w+) \| (.*?) ?\| (.+) \|$", PAGE, re.MULTILINE)
-    assert len({name for name, *_ in rows}) == len(rows), "a name stands twice"
-    return {name: (kind, re.findall(r"`(\w+)`", labels)) for name, kind, labels, _ in rows}
 
 
 def code_series():
@@ -39,13 +32,6 @@ def code_series():
     return found
 
 
-def rules():
-    """Of the page's alerts."""
-    [block] = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    [group] = yaml.safe_load(block)["spec"]["groups"]
-    return group["rules"]
-
-
 def base_name(name):
     """The series' name in the table."""
     base = re.sub(r"_(bucket|sum|count)$", "", name)
@@ -57,17 +43,34 @@ class Metrics(unittest.TestCase):
         self.assertEqual(page_series(), code_series())
         self.assertGreater(len(page_series()), 10)
 
+    def test_each_series_has_a_help_text(self):
+        texts = dict(re.findall(r'\{"(drasriov_\w+)", "([^"\\]+\.)"\}', (ROOT / "host/telemetry/help.cpp").read_text(encoding="utf-8")))
+        self.assertEqual(set(page_series()), set(texts))
+
+    def test_the_page_has_the_bounds_of_the_code(self):
+        [bounds] = re.findall(r"kBuckets = \{([^}]*)\}", (ROOT / "host/telemetry/metrics.hpp").read_text(encoding="utf-8"))
+        self.assertEqual(re.split(r",\s*", bounds.strip()), page_bounds())
+
+    def test_the_page_has_the_alerts_of_the_chart(self):
+        self.assertEqual(page_alerts(), {rule["alert"]: (rule["for"], rule["labels"]["severity"]) for rule in alerts()})
+
     def test_names_follow_the_conventions(self):
         for name, (kind, _) in page_series().items():
             self.assertEqual(kind == "counter", name.endswith("_total"), name)
             self.assertEqual(kind == "histogram", name.endswith("_seconds"), name)
 
     def test_alerts_use_what_there_is(self):
-        self.assertGreater(len(rules()), 5)
-        for rule in rules():
+        self.assertGreater(len(alerts()), 5)
+        # What the chart replaces by its own: else the alerts of one release are about all of them.
+        release = 'namespace="dra-sriov-driver", job="sriov-dra-dra-driver-sriov-metrics"'
+        for rule in alerts():
             with self.subTest(rule["alert"]):
                 names = {base_name(n) for n in re.findall(r"\b(up|drasriov_\w+)\b", rule["expr"])}
                 self.assertTrue(names)
+                selectors = re.findall(r"\{([^}]*)\}", rule["expr"])
+                self.assertEqual(len(re.findall(r"\b(?:up|drasriov_\w+)\b", rule["expr"])), len(selectors))
+                for selector in selectors:
+                    self.assertTrue(selector.startswith(release), selector)
                 self.assertLessEqual(names, set(page_series()) | FOREIGN_SERIES)
                 known = FOREIGN_LABELS.union(*(page_series()[n][1] for n in names - FOREIGN_SERIES))
                 used = set(re.findall(r'(\w+)="', rule["expr"]))

@@ -61,3 +61,15 @@ default
 {{- define "sriov.filterNamespace" -}}
 {{- default (include "sriov.namespace" .) .Values.driver.namespace }}
 {{- end }}
+
+{{/* Of a duration as Prometheus writes it, 1m30s; the schema has let nothing else through. */}}
+{{- define "sriov.milliseconds" -}}
+{{- $unit := dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000 "d" 86400000 "w" 604800000 "y" 31536000000 }}
+{{- $sum := 0 }}
+{{- range regexFindAll "[0-9]+[a-z]+" . -1 }}
+{{- /* A number with a zero before it would be read as octal. */}}
+{{- $number := regexReplaceAll "^0*([0-9]+).*$" . "${1}" }}
+{{- $sum = add $sum (mul (int64 $number) (get $unit (regexFind "[a-z]+$" .) | int64)) }}
+{{- end }}
+{{- $sum }}
+{{- end }}
