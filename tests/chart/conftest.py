@@ -2,6 +2,7 @@
 """What the chart's tests share: helm, and one control plane (no kubelet) for those that ask a real API server."""
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,15 @@ STATE = Path(os.environ["DRASRIOV_CHART_STATE"])
 @pytest.fixture(scope="session")
 def chart():
     return Chart(STATE)
+
+
+@pytest.fixture
+def folder():
+    """For one driver. Short, for Unix sockets end at 107 bytes."""
+    made = STATE / "r"
+    made.mkdir()
+    yield str(made)
+    shutil.rmtree(made)
 
 
 @pytest.fixture(scope="session")

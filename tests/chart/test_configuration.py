@@ -1,16 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The driver's program takes the configuration that the chart renders: it starts with it, all modules loaded."""
-import json
 import os
-import shutil
-import socket
 import subprocess
 
 import pytest
-import yaml
 
 from chart import EXAMPLES, modules
-from harness.control_plane import PATIENCE, wait_for
+from program import Program
 
 # name → values, files. Each switches something in the configuration.
 MATRIX = {
@@ -28,69 +24,21 @@ MATRIX = {
 }
 
 
-@pytest.fixture
-def folder(tmp_path_factory):
-    # Short, for Unix sockets end at 107 bytes.
-    made = tmp_path_factory.mktemp("c", numbered=True)
-    short = f"{os.environ['DRASRIOV_CHART_STATE']}/r"
-    os.makedirs(f"{short}/registry")
-    yield short
-    shutil.rmtree(short)
-    made.rmdir()
-
-
-def status_of(path):
-    """What the running driver says of itself (docs/status.md), or None."""
-    try:
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(5)
-            client.connect(path)
-            text = b""
-            while part := client.recv(1 << 16):
-                text += part
-    except OSError:
-        return None
-    return json.loads(text)
-
-
 @pytest.mark.parametrize("values, files", MATRIX.values(), ids=MATRIX.keys())
 def test_the_driver_starts_with_it(chart, folder, values, files):
-    configuration = chart.render(values, files).configuration
-    with open(f"{folder}/config.yaml", "w", encoding="utf-8") as file:
-        file.write(configuration)
-    # Paths of this machine are the test's; flags win over the file, which names none of its modules' settings.
-    command = [os.environ["DRASRIOV_BINARY"], "run", "--insecure-dev", f"--config={folder}/config.yaml",
-               f"--cluster=dir:{folder}", f"--cdi-root={folder}/cdi", f"--kubelet-plugins-directory-path={folder}",
-               f"--kubelet-registrar-directory-path={folder}/registry"]
-    # As of this machine are the ports.
-    for key, flag in (("healthcheckPort", "--healthcheck-port=0"), ("metricsPort", "--metrics-port=0")):
-        if yaml.safe_load(configuration).get(key, -1) > 0:
-            command.append(flag)
-    log = f"{folder}/log"
-    with open(log, "wb") as out:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                   env={"NODE_NAME": "worker", "HOST_IP": "127.0.0.1", "PATH": os.environ["PATH"]})
+    program = Program(folder, chart.render(values, files).configuration)
     try:
-        given = yaml.safe_load(configuration)
-        def serving():
-            if process.poll() is not None:
-                pytest.fail(open(log, encoding="utf-8").read()[-3000:])
-            status = status_of(f"{folder}/{given['driverName']}/status.sock")
-            return status if status and status["phase"] == "Serving" else None
-        status = wait_for(serving, "the driver to serve")
-        states = {m["name"]: m["state"] for m in status["modules"]}
-        for module in given["modules"]:
+        states = {m["name"]: m["state"] for m in program.start()["modules"]}
+        for module in program.given["modules"]:
             if not module["enabled"]:
                 assert states[module["name"]] == "disabled"
             elif module["module"].startswith("builtin:"):
-                assert states[module["name"]] in ("loaded", "started"), status
+                assert states[module["name"]] in ("loaded", "started"), states
             else:
                 # There is no such file here, and failurePolicy Ignore lets the driver start without it.
                 assert states[module["name"]] == "failed"
     finally:
-        process.terminate()
-        code = process.wait(PATIENCE)
-    assert code == 0, open(log, encoding="utf-8").read()[-3000:]
+        program.stop()
 
 
 def test_the_driver_refuses_what_it_does_not_know(chart, folder):
