@@ -13,6 +13,7 @@ from harness.api import Api, or_none
 from harness.control_plane import ControlPlane, wait_for
 from harness.driver import Driver
 from harness.network import MARKERS, LiveMachine, leases
+from prometheus import Prometheus
 
 LONG = bool(os.environ.get("DRASRIOV_E2E_LONG"))
 FIGURES = pytest.StashKey()
@@ -126,6 +127,29 @@ def made(plane, driver, machine, api):
     wait_for(machine.at_home, "the interfaces to be on the node as before")
     assert leases() == []
     assert not MARKERS.exists() or list(MARKERS.iterdir()) == []
+
+
+@pytest.fixture(scope="session")
+def programs():
+    """The folder of tests/tools/get-prometheus."""
+    found = os.environ["DRASRIOV_PROMETHEUS"]
+    if not found:
+        pytest.skip("NOT TESTED: tests/tools/get-prometheus could not get Prometheus from Debian's packages")
+    return Path(found)
+
+
+@pytest.fixture
+def prometheus(programs):
+    """A function that starts a Prometheus with that configuration; it scrapes every 2 seconds."""
+    made = []
+
+    def make(configuration):
+        made.append(Prometheus(programs, Path(os.environ["DRASRIOV_E2E_STATE"]) / f"p{next(numbers)}", wait_for))
+        times = {"scrape_interval": "2s", "scrape_timeout": "2s", "evaluation_interval": "2s"}
+        return made[-1].start({"global": times, **configuration})
+    yield make
+    for one in made:
+        one.stop()
 
 
 @pytest.fixture

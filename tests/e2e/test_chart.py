@@ -48,7 +48,7 @@ class Release:
                          {"name": "KUBERNETES_SERVICE_PORT", "value": str(server.port)}],
             "extraVolumes": [{"name": "machine", "hostPath": {"path": str(machine.sys)}}],
             "extraVolumeMounts": [{"name": "machine", "mountPath": "/sys"}]},
-            "logging": {"level": 4}, "modules": self.defaults}
+            "logging": {"level": 4}, "modules": self.defaults, "metrics": {"enabled": True}}
 
     def upgrade(self, **more):
         """helm upgrade -i, hooks and all. It ends when the new pods are ready."""
@@ -169,6 +169,17 @@ def test_the_driver_is_ready_and_publishes(release):
     # A warning is right: the kubelet here has another program's name.
     assert "ok       kubelet" in text or "kubelet-not-running (warning)" in text, (code, text)
     assert "(error)" not in text, text
+
+
+def test_prometheus_scrapes_the_pod(release, prometheus):
+    """At the address and port of its container, as the chart's Service gives them."""
+    pod = release.pod()
+    [port] = [port.container_port for port in pod.spec.containers[0].ports if port.name == "metrics"]
+    server = prometheus({"scrape_configs": [{"job_name": "pod", "static_configs": [{"targets": [f"{pod.status.pod_ip}:{port}"]}]}]})
+    wait_for(lambda: server.value("up") == 1, "the scrape")
+    wait_for(lambda: server.value("drasriov_devices_published") == 8, "the series")
+    expected = {module["name"]: 1 for module in release.defaults}
+    wait_for(lambda: {labels["module"]: up for labels, up in server.query("drasriov_module_up")} == expected, "all modules")
 
 
 def test_a_network_by_way_of_the_drivers_pod(release, networks):

@@ -25,7 +25,7 @@ class PrometheusTest(unittest.TestCase):
     def setUpClass(cls):
         cls.programs = get_prometheus()
         if cls.programs is None:
-            raise unittest.SkipTest("NOT TESTED: tests/tools/get-prometheus could not get Prometheus from Debian's package")
+            raise unittest.SkipTest("NOT TESTED: tests/tools/get-prometheus could not get Prometheus from Debian's packages")
 
     def setUp(self):
         self.node = Node(config="metricsPort: 0\n")

@@ -26,6 +26,17 @@ def promtool(programs, *arguments, text=None):
     return done.returncode, done.stdout + done.stderr
 
 
+def ask(address, path):
+    """Status and text."""
+    connection = http.client.HTTPConnection(address, timeout=PATIENCE)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
+
 class Prometheus:
     """wait_for: the caller's, so that its patience is."""
 
@@ -72,21 +83,11 @@ class Prometheus:
         return None
 
     def _is_ready(self):
-        return self._ask("/-/ready")[0] == 200
-
-    def _ask(self, path):
-        """Status and text."""
-        connection = http.client.HTTPConnection(self.address, timeout=PATIENCE)
-        try:
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
-        finally:
-            connection.close()
+        return ask(self.address, "/-/ready")[0] == 200
 
     def get(self, what, **parameters):
         """The data of /api/v1/WHAT."""
-        status, text = self._ask(f"/api/v1/{what}?{urllib.parse.urlencode(parameters)}")
+        status, text = ask(self.address, f"/api/v1/{what}?{urllib.parse.urlencode(parameters)}")
         assert status == 200, text
         return json.loads(text)["data"]
 
@@ -100,6 +101,11 @@ class Prometheus:
         assert len(found) < 2, found
         return found[0][1] if found else None
 
+    def scraped(self):
+        """The text that the only target gives, asked as the server asks."""
+        [target] = self.targets()
+        return ask(target["scrapeUrl"].removeprefix("http://").removesuffix("/metrics"), "/metrics")[1]
+
     def targets(self):
         return self.get("targets", state="active")["activeTargets"]
 
@@ -110,23 +116,30 @@ class Prometheus:
     def check_series(self, names, target_labels):
         """Each has been scraped, with the kind and exactly the labels that the page says, beside the target's; a histogram has the
         page's bounds and counts up."""
-        for name in names:
-            kind, labels = page_series()[name]
-            kinds = {entry["type"] for entry in self.get("metadata", metric=name).get(name, ())}
-            assert kinds == {kind}, (name, kinds)
-            expected = {"__name__", *labels, *target_labels}
-            if kind != "histogram":
-                self._check_labels(name, expected)
-                continue
-            for ending, more in (("_sum", ()), ("_count", ()), ("_bucket", ("le",))):
-                self._check_labels(name + ending, expected.union(more))
-            # Prometheus 3 writes 1.0 for a bound of 1.
-            bounds = {float(series["le"]) for series, _ in self.query(f"{name}_bucket")}
-            assert bounds == {float(bound) for bound in (*page_bounds(), "+Inf")}, (name, bounds)
-            assert self.query(f'{name}_bucket{{le="+Inf"}} != ignoring(le) {name}_count') == [], name
+        def right():
+            return not self._differences(names, target_labels)
+        try:
+            # A scrape that comes too late takes all series away until the next.
+            self.wait_for(right, "the series of the page")
+        except AssertionError:
+            raise AssertionError(self._differences(names, target_labels)) from None
 
-    def _check_labels(self, name, expected):
-        found = self.query(name)
-        assert found, f"{name} was not scraped"
-        for series, _ in found:
-            assert set(series) == expected, (name, series)
+    def _differences(self, names, target_labels):
+        found = []
+
+        def same(name, what, expected, got):
+            if expected != got:
+                found.append(f"{name}: {what} {got}, not {expected}")
+        for name in sorted(names):
+            kind, labels = page_series()[name]
+            same(name, "kind", {kind}, {entry["type"] for entry in self.get("metadata", metric=name).get(name, ())})
+            parts = {name: ()} if kind != "histogram" else {f"{name}_sum": (), f"{name}_count": (), f"{name}_bucket": ("le",)}
+            for part, more in parts.items():
+                same(part, "labels", {frozenset({"__name__", *labels, *target_labels, *more})},
+                     {frozenset(series) for series, _ in self.query(part)})
+            if kind == "histogram":
+                # Prometheus 3 writes 1.0 for a bound of 1.
+                same(name, "bounds", {float(bound) for bound in (*page_bounds(), "+Inf")},
+                     {float(series["le"]) for series, _ in self.query(f"{name}_bucket")})
+                same(name, "unequal counts", [], self.query(f'{name}_bucket{{le="+Inf"}} != ignoring(le) {name}_count'))
+        return found
