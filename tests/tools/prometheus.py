@@ -3,6 +3,7 @@
 import http.client
 import json
 import subprocess
+import sys
 import urllib.parse
 from pathlib import Path
 
@@ -17,7 +18,10 @@ PATIENCE = 90
 def get_prometheus():
     """The folder of the programs, or None."""
     done = subprocess.run(["timeout", "300", TOOLS / "get-prometheus"], capture_output=True, text=True, check=False)
-    return Path(done.stdout.strip()) if done.returncode == 0 else None
+    if done.returncode != 0:
+        print(done.stderr[-1000:], file=sys.stderr)
+        return None
+    return Path(done.stdout.strip())
 
 
 def promtool(programs, *arguments, text=None):
@@ -135,8 +139,8 @@ class Prometheus:
             same(name, "kind", {kind}, {entry["type"] for entry in self.get("metadata", metric=name).get(name, ())})
             parts = {name: ()} if kind != "histogram" else {f"{name}_sum": (), f"{name}_count": (), f"{name}_bucket": ("le",)}
             for part, more in parts.items():
-                same(part, "labels", {frozenset({"__name__", *labels, *target_labels, *more})},
-                     {frozenset(series) for series, _ in self.query(part)})
+                same(part, "labels", [sorted({"__name__", *labels, *target_labels, *more})],
+                     sorted({tuple(sorted(series)): sorted(series) for series, _ in self.query(part)}.values()))
             if kind == "histogram":
                 # Prometheus 3 writes 1.0 for a bound of 1.
                 same(name, "bounds", {float(bound) for bound in (*page_bounds(), "+Inf")},
