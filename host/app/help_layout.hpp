@@ -15,7 +15,7 @@ inline constexpr std::array<SectionSpec::Row, 6> kExitCodes = {{
     {"0", "done; run: stopped by SIGTERM or SIGINT"},
     {"1", "failed; the log or standard error says what"},
     {"2", "wrong command line or configuration: starting again does not help"},
-    {"3", "run: did not stop within 30 s, a module or a call did not return"},
+    {"3", "run: did not stop within 28 s, a module or a call did not return"},
     {"4", "doctor: the worst finding is a warning"},
     {"5", "doctor: it found an error"},
 }};

@@ -22,7 +22,7 @@ constexpr std::array kCapabilities = {
                Severity::kError},
     Capability{CAP_NET_ADMIN, "CAP_NET_ADMIN", "configure and move network devices",
                Severity::kError},
-    Capability{CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE", "write sysfs and the runtime's sockets",
+    Capability{CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE", "let CNI plugins write into the node's directories",
                Severity::kWarning},
     Capability{CAP_SYS_PTRACE, "CAP_SYS_PTRACE", "see files of other processes' namespaces",
                Severity::kInfo},
