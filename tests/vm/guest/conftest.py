@@ -21,7 +21,7 @@ from node import CDI, CLUSTER, DATA, LOG, Node
 HERE = os.path.dirname(os.path.abspath(__file__))
 CHECKER = f"{HERE}/check_vfs"
 BASELINE = "/run/vfs-at-rest.json"
-LIMIT = 900  # seconds for one test
+LIMIT = 1800  # seconds for one test
 SEED = int(os.environ.get("DRASRIOV_VM_SEED") or random.randrange(1 << 32))
 
 
