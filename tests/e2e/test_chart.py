@@ -70,8 +70,8 @@ class Release:
         return done.returncode, done.stdout + done.stderr
 
     def log(self, *what):
-        # kubectl ends with an error where a container has not started, after the logs of those that have.
-        return self.kubectl("logs", *what, "--all-containers")[1]
+        # As the documentation says: kubectl asks for the containers in any order, and ends at one that has not started.
+        return self.kubectl("logs", *what, "--all-containers", "--ignore-errors")[1]
 
     def pod(self):
         """The driver's pod, once it is the only one and ready."""
@@ -118,7 +118,7 @@ def release(plane, machine, definitions):
         _, text = made.kubectl("get", "pods,jobs,events", "-A")
         print(text)
         for pod in api.core.list_namespaced_pod(NAMESPACE).items:
-            print(made.kubectl("logs", pod.metadata.name, "--all-containers")[1][-3000:])
+            print(made.log(pod.metadata.name)[-3000:])
         leave_nothing(made)
 
 
