@@ -300,12 +300,19 @@ def test_host_paths_follow_the_modules(chart):
         return chart.render({"modules": modules("discovery-sysfs", "cdi", *listed, **config)}).host_paths() - always
     assert paths() == set()
     assert paths("vf-state") == set()
-    assert paths("binding-vfio") == {"/dev", "/lib/modules"}
+    assert paths("binding-vfio") == {"/dev", "/lib/modules", "/sys"}
     assert paths("mount-vhost", mount_vhost={"socketDir": "/run/vhost"}) == {"/dev", "/lib/modules", "/run/vhost"}
     assert paths("runtime-nri", runtime_nri={"socket": "/run/other/nri.sock"}) == {"/run/other", "/var/run/netns"}
-    assert paths("runtime-nri", "netconf-cni") == {"/var/run/nri", "/var/run/netns"}
+    assert paths("runtime-nri", "netconf-cni") == {"/var/run/nri", "/var/run/netns", "/sys"}
     assert paths("runtime-nri", "netconf-cni", netconf_cni={"mountNamespace": "container"}) == {
-        "/var/run/nri", "/var/run/netns", "/opt/cni/bin", "/var/lib/cni"}
+        "/var/run/nri", "/var/run/netns", "/opt/cni/bin", "/var/lib/cni", "/sys"}
+
+
+def test_another_sys_takes_the_nodes_place(chart):
+    own = chart.render({"kubeletPlugin": {"extraVolumes": [{"name": "machine", "emptyDir": {}}],
+                                          "extraVolumeMounts": [{"name": "machine", "mountPath": "/sys"}]}})
+    assert [m["name"] for m in own.container["volumeMounts"] if m["mountPath"] == "/sys"] == ["machine"]
+    assert "/sys" not in own.host_paths()
 
 
 def test_host_pid_may_be_asked_for(chart):
