@@ -7,7 +7,7 @@ import subprocess
 import threading
 import unittest
 
-from node import DRIVER, Node, environment, wait_for
+from node import DRIVER, Node, environment, run_tests, wait_for
 
 VF = "0000-11-10-0"
 
@@ -178,4 +178,4 @@ class NetworkStepTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    run_tests()

@@ -8,9 +8,11 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tarfile
 import tempfile
 import time
+import unittest
 import zlib
 
 DRIVER = "sriovnetwork.openshift.io"
@@ -34,6 +36,12 @@ def wait_for(condition, what, seconds=PATIENCE):
             return value
         time.sleep(0.01)
     raise AssertionError(f"timed out waiting for {what}")
+
+
+def run_tests():
+    """unittest's main program. Where a test could not run here, ctest counts the file as skipped (77), not as passed."""
+    result = unittest.main(module="__main__", verbosity=2, exit=False).result
+    sys.exit(1 if not result.wasSuccessful() else 77 if result.skipped else 0)
 
 
 class Node:

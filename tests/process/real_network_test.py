@@ -9,7 +9,7 @@ import sys
 import unittest
 from pathlib import Path
 
-from node import DRIVER, NODE, Node, environment, wait_for
+from node import DRIVER, NODE, Node, environment, run_tests, wait_for
 
 TOOLS = Path(__file__).resolve().parents[1] / "tools"
 sys.path.insert(0, str(TOOLS))
@@ -171,4 +171,4 @@ if __name__ == "__main__":
                                                      check=False).returncode == 0:
         os.environ[INSIDE] = "1"
         os.execvp("unshare", [*namespaces, sys.executable, *sys.argv])
-    unittest.main(verbosity=2)
+    run_tests()
