@@ -376,6 +376,21 @@ def test_openshift(chart):
     assert minimal.of("SecurityContextConstraints")["allowPrivilegedContainer"] is False
 
 
+@pytest.mark.parametrize("plugin, privileged, capabilities", [
+    ({"securityProfile": "privileged"}, True, ["*"]),
+    ({"containers": {"plugin": {"securityContext": {"privileged": True}}}}, True, ["*"]),
+    ({"containers": {"plugin": {"securityContext": {"privileged": False, "capabilities": {"add": ["NET_ADMIN", "BPF"]}}}}}, False,
+     ["NET_ADMIN", "BPF"]),
+    # The container has what is given instead of the profile.
+    ({"securityProfile": "privileged", "containers": {"plugin": {"securityContext": {"runAsUser": 0}}}}, False, []),
+])
+def test_openshift_allows_the_container_as_it_is(chart, plugin, privileged, capabilities):
+    objects = chart.render({"openshift": {"securityContextConstraints": {"create": True}}, "kubeletPlugin": plugin})
+    assert objects.container["securityContext"].get("privileged", False) is privileged
+    allows = objects.of("SecurityContextConstraints")
+    assert (allows["allowPrivilegedContainer"], allows["allowedCapabilities"]) == (privileged, capabilities)
+
+
 def test_builtin_modules_are_those_of_the_tree(chart):
     """A module that is added to plugins/ must be known to the chart."""
     built = {m.parent.name for m in (ROOT / "plugins").glob("*/CMakeLists.txt")
