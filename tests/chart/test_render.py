@@ -247,6 +247,37 @@ def test_the_rules_are_the_files(chart):
     assert "dra-sriov-driver" not in str(rule["spec"])
 
 
+def alert_names():
+    [group] = yaml.safe_load((FOLDER / "files/alerts.yaml").read_text(encoding="utf-8"))["groups"]
+    return [rule["alert"] for rule in group["rules"]]
+
+
+def test_no_rule_without_alerts(chart):
+    """The operator would take a group without rules; nobody would look for it."""
+    def kinds(disabled):
+        return chart.render({"metrics": {"prometheusRule": {"disabled": disabled}}}, files=[METRICS]).kinds()
+    assert "PrometheusRule" in kinds(alert_names()[1:])
+    assert "PrometheusRule" not in kinds(alert_names()) and "ServiceMonitor" in kinds(alert_names())
+
+
+@pytest.mark.parametrize("metrics", [None, {"serviceMonitor": None, "prometheusRule": None}, {"prometheusRule": None}])
+def test_values_of_a_chart_without_these_switches(chart, metrics):
+    """As `--reuse-values` gives them, or null: they are off."""
+    off = chart.render({"metrics": metrics})
+    assert not {"Service", "ServiceMonitor", "PrometheusRule"} & off.kinds()
+    if metrics is not None:
+        on = chart.render({"metrics": {**metrics, "enabled": True}})
+        assert "Service" in on.kinds() and not {"ServiceMonitor", "PrometheusRule"} & on.kinds()
+
+
+def test_lists_and_labels_may_be_null(chart):
+    objects = chart.render({"metrics": {"serviceMonitor": {"labels": None, "relabelings": None},
+                                        "prometheusRule": {"labels": None, "disabled": None}}}, files=[METRICS])
+    assert "release" not in objects.of("ServiceMonitor")["metadata"]["labels"]
+    [group] = objects.of("PrometheusRule")["spec"]["groups"]
+    assert [rule["alert"] for rule in group["rules"]] == alert_names()
+
+
 def test_rules_are_off(chart):
     assert "PrometheusRule" not in chart.render({"metrics": {"enabled": True, "serviceMonitor": {"enabled": True}}}).kinds()
 
@@ -254,8 +285,7 @@ def test_rules_are_off(chart):
 def test_every_alert_may_be_left_out():
     schema = yaml.safe_load((FOLDER / "values.schema.json").read_text(encoding="utf-8"))
     names = schema["properties"]["metrics"]["properties"]["prometheusRule"]["properties"]["disabled"]["items"]["enum"]
-    [group] = yaml.safe_load((FOLDER / "files/alerts.yaml").read_text(encoding="utf-8"))["groups"]
-    assert names == [rule["alert"] for rule in group["rules"]]
+    assert names == alert_names()
 
 
 # Builtin modules → hostPID and the capabilities of the minimal profile. docs/security.md gives the reasons.
@@ -308,10 +338,11 @@ def test_host_paths_follow_the_modules(chart):
         "/var/run/nri", "/var/run/netns", "/opt/cni/bin", "/var/lib/cni", "/sys"}
 
 
-def test_another_sys_takes_the_nodes_place(chart):
+@pytest.mark.parametrize("path", ["/sys", "/sys/", "/./sys"])
+def test_another_sys_takes_the_nodes_place(chart, path):
     own = chart.render({"kubeletPlugin": {"extraVolumes": [{"name": "machine", "emptyDir": {}}],
-                                          "extraVolumeMounts": [{"name": "machine", "mountPath": "/sys"}]}})
-    assert [m["name"] for m in own.container["volumeMounts"] if m["mountPath"] == "/sys"] == ["machine"]
+                                          "extraVolumeMounts": [{"name": "machine", "mountPath": path}]}})
+    assert [m["name"] for m in own.container["volumeMounts"] if "sys" in m["mountPath"].split("/")] == ["machine"]
     assert "/sys" not in own.host_paths()
 
 
@@ -411,6 +442,7 @@ REFUSED = [
     ({"logging": {"format": "xml"}}, "format"),
     ({"kubeletRootDirectory": "var/lib"}, "kubeletRootDirectory"),
     ({"kubeletPlugin": {"securityProfile": "none"}}, "securityProfile"),
+    ({"kubeletPlugin": {"extraCapabilities": ["CAP_NET_RAW"]}}, "extraCapabilities"),
     ({"kubeletPlugin": {"hostPID": "yes"}}, "hostPID"),
     ({"kubeletPlugin": {"nriPluginIndex": 5}}, "nriPluginIndex"),
     ({"kubeletPlugin": {"containers": {"plugin": {"healthcheckPort": 70000}}}}, "healthcheckPort"),

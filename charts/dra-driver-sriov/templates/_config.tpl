@@ -30,7 +30,7 @@ sriov.config: the driver's configuration file (docs/configuration.md). driver.ex
 {{- /* kubelet probes a pod of the host's network at the node's address. */}}
 {{- $_ := set $config "healthcheckAddress" "${HOST_IP}" }}
 {{- end }}
-{{- if .Values.metrics.enabled }}
+{{- if (.Values.metrics).enabled }}
 {{- $_ := set $config "metricsPort" .Values.metrics.port }}
 {{- $_ := set $config "metricsAddress" (default "${HOST_IP}" .Values.metrics.address) }}
 {{- end }}
