@@ -2,7 +2,7 @@
 """The definition of SriovResourceFilter on a real API server: what it takes, what it refuses, and with which words."""
 import pytest
 
-from chart import NAMESPACE
+from chart import NAMESPACE, Refused
 from cluster import DRIVER
 
 PATH = f"/apis/{DRIVER}/v1alpha1/namespaces/{NAMESPACE}/sriovresourcefilters?dryRun=All&fieldValidation=Strict"
@@ -93,6 +93,24 @@ def test_a_driver_tells_and_a_slower_one_is_refused(cluster, nodes):
         assert "True" in next(line for line in row if line.startswith("told"))
     finally:
         cluster.admin.ask("DELETE", f"{path}/told")
+
+
+def test_saved_filters_are_taken_again(cluster, nodes):
+    """As docs/migration.md says: the definition goes with the Go driver's release, and they with it."""
+    path = PATH.split("?", maxsplit=1)[0]
+    made = cluster.admin.create(path, {"apiVersion": f"{DRIVER}/v1alpha1", "kind": "SriovResourceFilter",
+                                       "metadata": {"name": "saved"}, "spec": TAKEN["everything"]})
+    try:
+        saved = cluster.kubectl("get", f"sriovresourcefilters.{DRIVER}", "-A", "-o", "yaml")
+        cluster.kubectl("-n", NAMESPACE, "delete", "srf", "saved")
+        assert cluster.admin.ask("GET", f"{path}/saved").status == 404
+        with pytest.raises(Refused, match="uid mismatch"):
+            cluster.kubectl("apply", "--server-side", "-f", "-", text=saved)
+        cluster.kubectl("apply", "-f", "-", text=saved)
+        again = cluster.admin.get(f"{path}/saved")
+        assert again["spec"] == made["spec"] and again["metadata"]["uid"] != made["metadata"]["uid"]
+    finally:
+        cluster.admin.ask("DELETE", f"{path}/saved")
 
 
 def test_what_kubectl_shows(cluster, nodes):
