@@ -130,6 +130,7 @@ def test_names_by_a_filter(api, driver, demo):
     wait_for(lambda: len(api.pool() or {}) == 8, "the pool")
     shown = demo("resource-filtering")
     shown.apply()
+    shown.kubectl("-n", NAMESPACE, "wait", "sriovresourcefilter/resource-filtering", "--for=condition=Accepted", "--timeout=90s")
     shown.ready()
     [[device]] = shown.allocated().values()
     devices = api.pool()
