@@ -197,18 +197,20 @@ def test_a_network_by_way_of_the_drivers_pod(release, networks):
 
 
 def test_an_upgrade_keeps_pods_and_claims(release, networks):
-    """Those with a network, too: it stays in the pod, and the new driver takes it back."""
+    """Those with a network, too: it stays in the pod, and the new driver takes it back. From the profile that an earlier chart had
+    as its default: the new container is not privileged any more."""
     api = release.api
+    release.upgrade(kubeletPlugin={**release.values["kubeletPlugin"], "securityProfile": "privileged"})
     create_pod(api, "web", "plain")
     api.create_pod("before", ONE)
     web, before, old = api.running("web"), api.running("before"), release.pod()
     [device] = api.claim_of("web", "plain").status.allocation.devices.results
     inside = release.plane.in_sandbox(web.metadata.uid, "ip", "-o", "link", "show", "net1")
     records, devices = release.claim_records(), cdi_files()
-    assert len(records) == 2
+    assert len(records) == 2 and old.spec.containers[0].security_context.privileged
     release.upgrade(driver={"advertise": "all", "kubeApiQps": 6}, logging={"level": 5})
     new = release.pod()
-    assert new.metadata.uid != old.metadata.uid
+    assert new.metadata.uid != old.metadata.uid and not new.spec.containers[0].security_context.privileged
     for pod in (web, before):
         after = api.running(pod.metadata.name)
         assert after.metadata.uid == pod.metadata.uid
