@@ -253,8 +253,9 @@ def test_prometheus_finds_and_scrapes_the_driver(programs, cluster, watched, fol
         assert up == {"__name__": "up", "instance": f"127.0.0.1:{program.metrics_port()}", "job": service["name"],
                       "namespace": service["namespace"], "node": there, "pod": pods[there]["metadata"]["name"], "container": "plugin",
                       "service": service["name"], "endpoint": "metrics", "cluster": "edge-1"}
-        found = {target["labels"]["node"]: target["discoveredLabels"]["__address__"] for target in server.targets()}
-        assert found == {node: f"192.0.2.{number}:51521" for number, node in enumerate(pods, 1)}
+        addresses = {node: f"192.0.2.{number}:51521" for number, node in enumerate(pods, 1)}
+        wait_for(lambda: {target["labels"]["node"]: target["discoveredLabels"]["__address__"] for target in server.targets()} == addresses,
+                 "both targets")
         # What a driver has without claims and without a runtime. No label is in the way of another (exported_…).
         quiet = {"drasriov_devices_found", "drasriov_devices_published", "drasriov_module_up", "drasriov_scan_seconds"}
         server.check_series(quiet, set(up) - {"__name__"})
@@ -262,9 +263,12 @@ def test_prometheus_finds_and_scrapes_the_driver(programs, cluster, watched, fol
         def healths():
             return {rule["name"]: rule["health"] for group in server.get("rules")["groups"] for rule in group["rules"]}
         wait_for(lambda: healths() == {rule["alert"]: "ok" for rule in alerts()}, "all rules to be evaluated")
-        wait_for(lambda: "SriovDriverDown" in server.alerts(), "the alert of the other node")
-        [down] = [alert["labels"] for alert in server.get("alerts")["alerts"] if alert["labels"]["alertname"] == "SriovDriverDown"]
-        assert (down["node"], down["pod"]) == (missing, pods[missing]["metadata"]["name"])
+
+        def down():
+            """Nodes and pods whose driver is down. A scrape that comes too late makes the other look so for a time."""
+            return [(alert["labels"]["node"], alert["labels"]["pod"]) for alert in server.get("alerts")["alerts"]
+                    if alert["labels"]["alertname"] == "SriovDriverDown"]
+        wait_for(lambda: down() == [(missing, pods[missing]["metadata"]["name"])], "the alert of the other node and no more")
     finally:
         server.stop()
         program.stop()

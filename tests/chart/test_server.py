@@ -66,17 +66,18 @@ def test_install_upgrade_remove(cluster, chart):
         return chart.helm(*arguments, "--namespace", "other", "--kubeconfig", cluster.plane.kubeconfig)
     def own():
         """What is there of the release, and what there is of filters."""
-        kinds = ("daemonset,configmap,serviceaccount,clusterrole,clusterrolebinding,deviceclass,validatingadmissionpolicy,"
+        kinds = ("daemonset,service,configmap,serviceaccount,clusterrole,clusterrolebinding,deviceclass,validatingadmissionpolicy,"
                  "validatingadmissionpolicybinding,job")
         found = cluster.kubectl("get", kinds, "-A", "-l", "app.kubernetes.io/instance=second", "-o", "name")
         return set(found.split())
     name = "vf.example.com"
-    place = ("upgrade", "--install", "second", chart.folder, "--create-namespace", "--no-hooks", "--set", f"driver.name={name}")
+    place = ("upgrade", "--install", "second", chart.folder, "--create-namespace", "--no-hooks", "--set", f"driver.name={name}",
+             "--set", "metrics.enabled=true")
     notes = helm(*place)
     assert "rollout status daemonset/second-dra-driver-sriov-kubeletplugin" in notes
     installed = own()
     assert installed == {f"{kind}/second-dra-driver-sriov{ending}" for kind, ending in (
-        ("daemonset.apps", "-kubeletplugin"), ("configmap", "-config"), ("serviceaccount", "-service-account"),
+        ("daemonset.apps", "-kubeletplugin"), ("service", "-metrics"), ("configmap", "-config"), ("serviceaccount", "-service-account"),
         ("clusterrole.rbac.authorization.k8s.io", "-role"), ("clusterrole.rbac.authorization.k8s.io", "-filters-edit"),
         ("clusterrole.rbac.authorization.k8s.io", "-filters-view"),
         ("clusterrolebinding.rbac.authorization.k8s.io", "-role-binding"),
