@@ -57,7 +57,6 @@ class DriverPod:
         self.namespaces = cri.NamespaceOption(
             network=cri.NODE if self.spec["hostNetwork"] else cri.POD, pid=cri.NODE if self.spec["hostPID"] else cri.CONTAINER)
         runtime.import_image(IMAGE, self.container["image"])
-        os.sync()  # a node has pulled it long before its power fails
         pod = Pod("driver", namespace="dra-sriov-driver")
         for left in runtime.sandboxes_named(pod):  # of another boot, or of the tests before these
             runtime.remove_sandbox_by_id(left)

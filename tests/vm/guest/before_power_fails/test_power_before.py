@@ -28,6 +28,7 @@ def make_cluster_durable():
 def test_claims_are_held(ports):
     runtime = Runtime().start()
     node = driver_pod.new_node(runtime)
+    os.sync()  # a node has pulled its images long before; the driver is not started yet
     node.new_cluster()
     node.configure()
     node.network("net1", *NETWORK)
