@@ -15,15 +15,16 @@ struct Capability {
   std::string_view name;
   std::string_view purpose;
   Severity severity;
+  bool for_netconf = false;  ///< only where the driver attaches networks
 };
 
 constexpr std::array kCapabilities = {
-    Capability{CAP_SYS_ADMIN, "CAP_SYS_ADMIN", "enter network namespaces of pods",
-               Severity::kError},
+    Capability{CAP_SYS_ADMIN, "CAP_SYS_ADMIN", "enter network namespaces of pods", Severity::kError,
+               true},
     Capability{CAP_NET_ADMIN, "CAP_NET_ADMIN", "configure and move network devices",
                Severity::kError},
-    Capability{CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE", "let CNI plugins write into the node's directories",
-               Severity::kWarning},
+    Capability{CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE",
+               "let CNI plugins write into the node's directories", Severity::kWarning, true},
     Capability{CAP_SYS_PTRACE, "CAP_SYS_PTRACE", "see files of other processes' namespaces",
                Severity::kInfo},
     Capability{CAP_SYS_MODULE, "CAP_SYS_MODULE", "load vfio and vhost modules", Severity::kInfo},
@@ -116,12 +117,14 @@ void check_permissions(const Facts& facts, Findings& out) {
   if (permissions.known) {
     for (const Capability& capability : kCapabilities) {
       if ((permissions.capabilities >> capability.number & 1U) != 0) continue;
-      out.push_back({"capability-missing", capability.severity,
-                     "this process lacks " + std::string(capability.name) + ", needed to " +
-                         std::string(capability.purpose),
-                     "grep CapEff /proc/self/status",
-                     "privileged: true in the container's securityContext, or add the capability; "
-                     "on a host run doctor as root"});
+      if (capability.for_netconf && !facts.setup.uses_netconf) continue;
+      out.push_back(
+          {"capability-missing", capability.severity,
+           "this process lacks " + std::string(capability.name) + ", needed to " +
+               std::string(capability.purpose),
+           "grep CapEff /proc/self/status",
+           "add it to kubeletPlugin.extraCapabilities in the chart's values; on a host run "
+           "doctor as root"});
     }
   }
   struct Limit {

@@ -90,6 +90,7 @@ Setup setup_of(const config::Configuration& c) {
   setup.cdi_root = c.cdi_root.native();
   setup.uses_hooks = offers(c, "runtime-hooks/1");
   setup.uses_binding = offers(c, "binding/1");
+  setup.uses_netconf = offers(c, "netconf/1");
   return setup;
 }
 

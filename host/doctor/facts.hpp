@@ -26,6 +26,7 @@ struct Setup {
   std::string cdi_root;
   bool uses_hooks = false;    ///< an enabled module offers runtime-hooks/1
   bool uses_binding = false;  ///< an enabled module offers binding/1
+  bool uses_netconf = false;  ///< an enabled module offers netconf/1
 };
 
 enum class DirectoryUse : std::uint8_t {

@@ -33,7 +33,8 @@ NLOHMANN_JSON_SERIALIZE_ENUM(DirectoryUse, {{DirectoryUse::kRoot, "root"},
                                             {DirectoryUse::kState, "state"}})
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Setup, driver_name, node_name, filter_namespace,
                                                 cluster, plugins_directory, registrar_directory,
-                                                data_directory, cdi_root, uses_hooks, uses_binding)
+                                                data_directory, cdi_root, uses_hooks, uses_binding,
+                                                uses_netconf)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Directory, name, path, use, exists, readable,
                                                 writable, error, on_tmpfs, total_bytes, free_bytes,
                                                 total_inodes, free_inodes)

@@ -56,7 +56,8 @@ class FilterReporter::Impl {
     Verdict verdict;
     Clock::time_point due;
     Backoff backoff;
-    bool over = false;  ///< nothing more to do for the filter as it is now
+    bool over = false;    ///< nothing more to do for the filter as it is now
+    bool missed = false;  ///< the server did not find it once
   };
 
   [[nodiscard]] std::optional<Verdict> verdict_on(const FilterState& filter) const
@@ -119,6 +120,7 @@ class FilterReporter::Impl {
 
   [[nodiscard]] Task* next_due() {
     const auto now = Clock::now();
+    if (now < refused_until_) return nullptr;
     const auto due = std::ranges::find_if(
         tasks_, [&](const auto& entry) { return !entry.second.over && entry.second.due <= now; });
     return due == tasks_.end() ? nullptr : &due->second;
@@ -127,7 +129,7 @@ class FilterReporter::Impl {
   [[nodiscard]] Clock::time_point next_wake() const {
     auto wake = Clock::time_point::max();
     for (const auto& [uid, task] : tasks_) {
-      if (!task.over) wake = std::min(wake, task.due);
+      if (!task.over) wake = std::min(wake, std::max(task.due, refused_until_));
     }
     return wake;
   }
@@ -141,24 +143,40 @@ class FilterReporter::Impl {
     // What was written comes back as a change of the object, and so does what another driver was faster with.
     task.over = true;
     if (written || written.error().code() == Code::kAborted) return;
-    tell(task.filter, written.error());
-    task.over = !written.error().retryable();
-    task.due = Clock::now() + task.backoff.next();
+    const Error& error = written.error();
+    if (error.code() == Code::kCancelled) return;  // a stop
+    const bool missing = error.code() == Code::kNotFound;
+    if (missing && !std::exchange(task.missed, true)) {
+      // Of a filter that was deleted the watch tells before the next attempt.
+      task.over = false;
+      task.due = Clock::now() + task.backoff.next();
+    } else if (missing || error.code() == Code::kPermissionDenied) {
+      refused(task, error);
+    } else {
+      failed(task, error);
+    }
   }
 
-  void tell(const FilterState& filter, const Error& error) {
-    if (error.code() == Code::kCancelled) return;  // a stop
+  /// Without status in the definition or in the role. It may come, and changes no filter then.
+  void refused(Task& task, const Error& error) {
+    task.over = false;
+    refused_until_ = Clock::now() + jittered(settings_.refused_pause);
+    if (std::exchange(told_refusal_, true)) return;
+    const Error told =
+        error.with_context("status of SriovResourceFilter " + task.filter.to_string());
+    log_.info(told.message() +
+              " — hint: filters work without; for their status apply the chart's crds/ and its "
+              "ClusterRole");
+  }
+
+  void failed(Task& task, const Error& error) {
+    task.over = !error.retryable() && error.code() != Code::kUnauthenticated;
+    task.due = Clock::now() + task.backoff.next();
     std::string text =
-        error.with_context("status of SriovResourceFilter " + filter.to_string()).to_string();
-    if (error.code() == Code::kNotFound || error.code() == Code::kPermissionDenied) {
-      if (std::exchange(told_refusal_, true)) return;
-      log_.info(text +
-                " — hint: filters work without; for their status apply the chart's crds/ and its "
-                "ClusterRole");
-    } else if (text != told_failure_) {  // each attempt fails
-      log_.warning(text);
-      told_failure_ = std::move(text);
-    }
+        error.with_context("status of SriovResourceFilter " + task.filter.to_string()).to_string();
+    if (text == told_failure_) return;  // each attempt fails
+    log_.warning(text);
+    told_failure_ = std::move(text);
   }
 
   [[nodiscard]] milliseconds random_wait() {
@@ -173,6 +191,7 @@ class FilterReporter::Impl {
   // Of the reporter's thread.
   std::map<std::string, Task> tasks_;  ///< by the filter's UID
   std::minstd_rand random_{std::random_device()()};
+  Clock::time_point refused_until_ = Clock::time_point::min();
   bool told_refusal_ = false;
   std::string told_failure_;
 

@@ -27,6 +27,8 @@ struct FilterReporterSettings {
   std::chrono::milliseconds spread{std::chrono::seconds(2)};
   std::chrono::milliseconds call_deadline{std::chrono::seconds(10)};
   std::chrono::milliseconds first_backoff{500};
+  /// After a definition or a role without status: nobody can write one then, and all nodes ask again.
+  std::chrono::milliseconds refused_pause{std::chrono::minutes(15)};
   /// A server fails for ever on an object that is older than its definition, and all nodes ask.
   std::chrono::milliseconds longest_backoff{std::chrono::minutes(30)};
 };

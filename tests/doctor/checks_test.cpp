@@ -45,6 +45,17 @@ TEST(Checks, AGoodMachineHasNoFindings) {
   EXPECT_EQ(worst(diagnose(good_facts())), Severity::kOk);
 }
 
+TEST(Checks, CapabilitiesForNetworksAreOnlyMissedWhereTheDriverAttachesThem) {
+  // What the chart gives with charts/dra-driver-sriov/examples/vfio-minimal.yaml.
+  Facts facts = good_facts();
+  facts.permissions.capabilities =
+      1ULL << CAP_NET_ADMIN | 1ULL << CAP_SYS_MODULE | 1ULL << CAP_SYS_PTRACE;
+  facts.setup.uses_netconf = false;
+  EXPECT_EQ(text_of(findings_of(facts)), "");
+  facts.setup.uses_netconf = true;
+  EXPECT_EQ(worst(diagnose(facts)), Severity::kError);
+}
+
 struct Fault {
   const char* name;  ///< of the test
   const char* id;
@@ -78,6 +89,8 @@ const std::vector<Fault>& faults() {
        }},
       {"NoNetAdmin", "capability-missing", S::kError, "CAP_NET_ADMIN",
        [](Facts& f) { f.permissions.capabilities &= ~(1ULL << CAP_NET_ADMIN); }},
+      {"NoSysAdmin", "capability-missing", S::kError, "CAP_SYS_ADMIN",
+       [](Facts& f) { f.permissions.capabilities &= ~(1ULL << CAP_SYS_ADMIN); }},
       {"NoSysModule", "capability-missing", S::kInfo, "CAP_SYS_MODULE",
        [](Facts& f) { f.permissions.capabilities &= ~(1ULL << CAP_SYS_MODULE); }},
       {"FewInotifyInstances", "limits-low", S::kWarning, "inotify instances of a user is 127",

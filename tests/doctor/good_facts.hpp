@@ -29,6 +29,7 @@ inline Facts good_facts() {
                  "/var/lib/kubelet/plugins/sriovnetwork.openshift.io",
                  "/var/run/cdi",
                  true,
+                 true,
                  true};
   facts.host_visible = true;
   facts.directories = {

@@ -140,8 +140,10 @@ class FilterReporterTest : public ::testing::Test {
     settings.spread = spread;
     settings.first_backoff = 1ms;
     settings.longest_backoff = 2ms;
+    settings.refused_pause = refused_pause_;
     reporter_.emplace(settings, api_, log_);
   }
+  std::chrono::milliseconds refused_pause_ = 1ms;
   RecordingApi api_;
   telemetry::KeptLog log_;
   std::optional<FilterReporter> reporter_;
@@ -203,25 +205,54 @@ TEST_F(FilterReporterTest, AServerThatIsAwayIsAskedAgain) {
   EXPECT_EQ(log_.lines().size(), 1U) << "each attempt fails, one line is enough";
 }
 
-TEST_F(FilterReporterTest, ADefinitionOrARoleWithoutStatusIsSaidOnceAndNotTriedAgain) {
+TEST_F(FilterReporterTest, ADefinitionOrARoleWithoutStatusIsSaidOnce) {
+  refused_pause_ = 24h;
   start();
   api_.fail_next(Code::kNotFound);
-  api_.fail_next(Code::kPermissionDenied);
+  api_.fail_next(Code::kNotFound);
+  reporter_->applied({{"u1", 2}, {"u2", 2}});
+  reporter_->seen({filter()});
+  const RecordingApi::Calls one = {"apply by d.example.com f True -> NOT_FOUND",
+                                   "apply by d.example.com f True -> NOT_FOUND"};
+  EXPECT_TRUE(api_.sees(one));
+  FilterState changed = filter();
+  changed.resource_version = "10";
   FilterState other = filter();
   other.name = "g";
   other.uid = "u2";
-  reporter_->applied({{"u1", 2}, {"u2", 2}});
-  reporter_->seen({filter(), other});
-  const RecordingApi::Calls both = {"apply by d.example.com f True -> NOT_FOUND",
-                                    "apply by d.example.com g True -> PERMISSION_DENIED"};
-  EXPECT_TRUE(api_.sees(both));
-  reporter_->seen({filter(), other});
-  reporter_->applied({{"u2", 2}});  // as good as a new look
-  reporter_->applied({{"u1", 1}, {"u2", 2}});
+  reporter_->seen({changed, other});
   reporter_->stop();
-  EXPECT_TRUE(api_.sees(both));
+  EXPECT_TRUE(api_.sees(one)) << "another would fare no better";
   EXPECT_EQ(log_.lines().size(), 1U);
   EXPECT_TRUE(log_.contains("status of SriovResourceFilter ns/f"));
+}
+
+TEST_F(FilterReporterTest, WhenDefinitionAndRoleComeSoDoesTheStatus) {
+  start();
+  api_.fail_next(Code::kNotFound);
+  api_.fail_next(Code::kNotFound);
+  api_.fail_next(Code::kPermissionDenied);
+  reporter_->applied(applied_);
+  reporter_->seen({filter()});
+  EXPECT_TRUE(api_.sees(
+      {"apply by d.example.com f True -> NOT_FOUND", "apply by d.example.com f True -> NOT_FOUND",
+       "apply by d.example.com f True -> PERMISSION_DENIED", "apply by d.example.com f True"}));
+  EXPECT_EQ(log_.lines().size(), 1U);
+}
+
+TEST_F(FilterReporterTest, AFilterThatIsDeletedDuringTheWriteIsNoRefusal) {
+  refused_pause_ = 24h;
+  start();
+  FilterState other = filter();
+  other.name = "g";
+  other.uid = "u2";
+  api_.during_next([&] { reporter_->seen({other}); });
+  api_.fail_next(Code::kNotFound);
+  reporter_->applied({{"u1", 2}, {"u2", 2}});
+  reporter_->seen({filter()});
+  EXPECT_TRUE(
+      api_.sees({"apply by d.example.com f True -> NOT_FOUND", "apply by d.example.com g True"}));
+  EXPECT_TRUE(log_.lines().empty());
 }
 
 TEST_F(FilterReporterTest, AFilterThatIsGoneIsLeftAlone) {
