@@ -81,7 +81,6 @@ void FilterFollower::resumed() {
 void FilterFollower::replaced(const std::vector<Json>& objects) {
   resumed();
   Filters filters;
-  invalid_.clear();
   states_.clear();
   for (const Json& object : objects) put(object, filters_, filters);
   filters_ = std::move(filters);
@@ -95,7 +94,6 @@ void FilterFollower::changed(const Json& object) {
 
 void FilterFollower::removed(const Json& object) {
   filters_.erase(name_of(object));
-  invalid_.erase(name_of(object));
   states_.erase(name_of(object));
   hand_over();
 }
@@ -105,7 +103,6 @@ void FilterFollower::failed(const Error& error) {
   const bool forbidden = error.code() == Code::kPermissionDenied;
   if (missing) {
     filters_.clear();
-    invalid_.clear();
     states_.clear();
   }
   // Devices are of use without names; what was known before the right was taken away stays.
@@ -122,12 +119,11 @@ void FilterFollower::put(const Json& object, const Filters& known, Filters& filt
   auto filter = policy::decode_resource_filter(object, driver_name_);
   if (filter) {
     filters.insert_or_assign(name, *std::move(filter));
-    invalid_.erase(name);
     return;
   }
   Error error = filter.error();
-  const std::string uid = text_at(object, "/metadata/uid");
-  if (const auto before = known.find(name); before != known.end() && before->second.uid == uid) {
+  if (const auto before = known.find(name);
+      before != known.end() && before->second.uid == state.uid) {
     error = error.with_context("the filter stays in force as it was before");
     filters.insert_or_assign(name, policy::ResourceFilter(before->second));
   } else {
@@ -135,10 +131,8 @@ void FilterFollower::put(const Json& object, const Filters& known, Filters& filt
   }
   state.error = error.to_string();
   voices_.log.warning(error);
-  const std::string key = text_at(object, "/metadata/namespace") + "/" + name;
-  invalid_.insert_or_assign(name, policy::NodeFilters::LeftOut{key, error.to_string()});
-  voices_.events(
-      {filter_subject(driver_name_, key, uid), "Filter", true, "InvalidFilter", error.to_string()});
+  voices_.events({filter_subject(driver_name_, state.to_string(), state.uid), "Filter", true,
+                  "InvalidFilter", state.error});
 }
 
 void FilterFollower::hand_over() {
@@ -146,11 +140,12 @@ void FilterFollower::hand_over() {
   filters.reserve(filters_.size());
   for (const auto& [name, filter] : filters_) filters.push_back(filter);
   std::vector<policy::NodeFilters::LeftOut> invalid;
-  invalid.reserve(invalid_.size());
-  for (const auto& [name, left_out] : invalid_) invalid.push_back(left_out);
   std::vector<publish::FilterState> states;
   states.reserve(states_.size());
-  for (const auto& [name, state] : states_) states.push_back(state);
+  for (const auto& [name, state] : states_) {
+    if (!state.error.empty()) invalid.push_back({state.to_string(), state.error});
+    states.push_back(state);
+  }
   voices_.filters(std::move(states));
   handed_over_ = true;
   control_.set_filters(std::move(filters), std::move(invalid));

@@ -82,8 +82,7 @@ class FilterFollower final : public cluster::ReflectorObserver {
   const std::string driver_name_;
   const std::string node_name_;
   Filters filters_;
-  std::map<std::string, policy::NodeFilters::LeftOut> invalid_;  ///< by name
-  std::map<std::string, publish::FilterState> states_;           ///< by name
+  std::map<std::string, publish::FilterState> states_;  ///< by name
   bool handed_over_ = false;
   std::string last_failure_;
 };

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The chart's ServiceMonitor and alerts with a real Prometheus: it finds the pods through the API server, scrapes the driver's
 program, and the alerts are what promtool and the server take for right."""
-import os
 import re
-from pathlib import Path
 
 import pytest
 import yaml
@@ -12,7 +10,7 @@ from chart import FOLDER, RELEASE
 from harness.control_plane import wait_for
 from metrics_page import ALERTS, alerts
 from program import Program
-from prometheus import Prometheus, promtool
+from prometheus import Prometheus, programs_of_the_run, promtool
 
 METRICS = FOLDER / "examples/metrics.yaml"
 ALL_ALERTS = {"metrics": {"prometheusRule": {"disabled": []}}}
@@ -20,10 +18,7 @@ ALL_ALERTS = {"metrics": {"prometheusRule": {"disabled": []}}}
 
 @pytest.fixture(scope="module")
 def programs():
-    found = os.environ["DRASRIOV_PROMETHEUS"]
-    if not found:
-        pytest.skip("NOT TESTED: tests/tools/get-prometheus could not get Prometheus from Debian's packages")
-    return Path(found)
+    return programs_of_the_run()
 
 
 # -- the alerts -----------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from harness.api import Api, or_none
 from harness.control_plane import ControlPlane, wait_for
 from harness.driver import Driver
 from harness.network import MARKERS, LiveMachine, leases
-from prometheus import Prometheus
+from prometheus import Prometheus, programs_of_the_run
 
 LONG = bool(os.environ.get("DRASRIOV_E2E_LONG"))
 FIGURES = pytest.StashKey()
@@ -132,10 +132,7 @@ def made(plane, driver, machine, api):
 @pytest.fixture(scope="session")
 def programs():
     """The folder of tests/tools/get-prometheus."""
-    found = os.environ["DRASRIOV_PROMETHEUS"]
-    if not found:
-        pytest.skip("NOT TESTED: tests/tools/get-prometheus could not get Prometheus from Debian's packages")
-    return Path(found)
+    return programs_of_the_run()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 """A real Prometheus on loopback, and promtool: programs of get-prometheus. What it has scraped is compared with docs/metrics.md."""
 import http.client
 import json
+import os
 import subprocess
 import sys
 import urllib.parse
@@ -22,6 +23,15 @@ def get_prometheus():
         print(done.stderr[-1000:], file=sys.stderr)
         return None
     return Path(done.stdout.strip())
+
+
+def programs_of_the_run():
+    """For tests that pytest runs: the folder that the tier has got from get-prometheus; without one they are skipped."""
+    import pytest  # tests/process does without
+    found = os.environ["DRASRIOV_PROMETHEUS"]
+    if not found:
+        pytest.skip("NOT TESTED: tests/tools/get-prometheus could not get Prometheus from Debian's packages")
+    return Path(found)
 
 
 def promtool(programs, *arguments, text=None):
